@@ -1,0 +1,176 @@
+//! `DesiredDeployment`: what an operator wants of one deployment on one device.
+//!
+//! The types here hold only what was validated; [`parse`] is the one way from bytes to them.
+use crate::ServiceName;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+mod parse;
+pub use parse::{Parsed, Problem, Refusal, parse};
+
+/// A validated deployment of type `PodmanV0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredDeployment {
+    /// At least one, names unique, in document order.
+    pub services: Vec<Service>,
+    pub lifecycle: Lifecycle,
+}
+
+/// One service: a slot that holds at most one live container. Serializes to its normalised form:
+/// fields at their default are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Service {
+    pub name: ServiceName,
+    pub image: String,
+    /// None: the image's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// None: the image's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub restart: Restart,
+    #[serde(skip_serializing_if = "is_default")]
+    pub pull: Pull,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How containers of the deployment are stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lifecycle {
+    #[serde(skip_serializing_if = "is_default")]
+    pub stop_signal: Signal,
+    /// Seconds between the stop signal and SIGKILL; 0 to 86 400.
+    #[serde(skip_serializing_if = "is_default_grace")]
+    pub grace_period_s: u32,
+}
+
+impl Lifecycle {
+    pub const DEFAULT_GRACE_S: u32 = 30;
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self { stop_signal: Signal::default(), grace_period_s: Self::DEFAULT_GRACE_S }
+    }
+}
+
+/// A POSIX signal by name (`SIGTERM`), as signal(7) lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Signal(String);
+
+impl Signal {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self("SIGTERM".into())
+    }
+}
+
+/// `[ip:]host:container[/tcp|/udp]`. Serializes to its normalised text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    pub ip: Option<std::net::IpAddr>,
+    pub host: u16,
+    pub container: u16,
+    pub protocol: Protocol,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// `name:/target[:ro]` or `/host/path:/target[:ro]`. Serializes to its normalised text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    pub source: VolumeSource,
+    /// Absolute path in the container.
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// A podman volume of this deployment.
+    Named(String),
+    /// An absolute path on the device.
+    Bind(String),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    #[default]
+    Always,
+    OnFailure,
+    /// A job: exit 0 is success.
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pull {
+    #[default]
+    IfMissing,
+    Always,
+    Never,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn is_default_grace(seconds: &u32) -> bool {
+    *seconds == Lifecycle::DEFAULT_GRACE_S
+}
+
+/// Types that a document and a label spell as one string serialize to that string.
+macro_rules! serialize_as_text {
+    ($($name:ty),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+serialize_as_text!(Port, Volume);
+
+impl std::fmt::Display for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.ip {
+            Some(std::net::IpAddr::V6(ip)) => write!(f, "[{ip}]:")?,
+            Some(ip) => write!(f, "{ip}:")?,
+            None => {}
+        }
+        let protocol = match self.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        write!(f, "{}:{}/{protocol}", self.host, self.container)
+    }
+}
+
+impl std::fmt::Display for Volume {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let source = match &self.source {
+            VolumeSource::Named(name) => name,
+            VolumeSource::Bind(path) => path,
+        };
+        write!(f, "{source}:{}{}", self.target, if self.read_only { ":ro" } else { "" })
+    }
+}

@@ -1,0 +1,91 @@
+//! What was observed of a container.
+use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
+use std::fmt;
+
+/// A container's full id, as the runtime gave it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerId(std::sync::Arc<str>);
+
+impl ContainerId {
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A process that cannot be confused with a later one of the same pid: proc(5) `starttime`,
+/// in clock ticks since boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Process {
+    pub pid: u32,
+    pub start_ticks: u64,
+}
+
+/// What a container really is: podman's word, checked against the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Never started, or podman forgot that it was (after a reboot).
+    Created,
+    /// Podman says running, and the process is there.
+    Running(Process),
+    /// Somebody's stop is under way: it must not be removed now (podman 4.3.1 would leak the process).
+    Stopping,
+    Exited {
+        code: i64,
+    },
+    /// Podman says running for ever, the process is gone; only remove and create helps.
+    Lying,
+    /// A state in which nothing can be done with it (paused, removing): looked at again later.
+    Busy,
+}
+
+impl Status {
+    pub fn is_alive(self) -> bool {
+        match self {
+            Self::Running(_) | Self::Stopping | Self::Busy => true,
+            Self::Created | Self::Exited { .. } | Self::Lying => false,
+        }
+    }
+}
+
+/// SHA-256 over the canonical form of a service and its lifecycle, lowercase hex.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpecDigest(std::sync::Arc<str>);
+
+impl SpecDigest {
+    pub fn from_hex(hex: &str) -> Self {
+        Self(hex.into())
+    }
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SpecDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A container that bears this device's label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub id: ContainerId,
+    /// Without a leading slash.
+    pub name: String,
+    pub deployment: DeploymentName,
+    pub service: ServiceName,
+    /// None where the label is missing: then it equals no desired spec.
+    pub digest: Option<SpecDigest>,
+    pub status: Status,
+    pub image_id: Option<String>,
+    pub started_at: Option<Timestamp>,
+}

@@ -1,0 +1,10 @@
+//! fleet-agent: keeps containers running on a device as its fleet's owner wants them.
+//!
+//! Decisions are pure functions in [`domain`]; actors own state and time and move messages; adapters
+//! ([`runtime`], [`bus`], [`store`], [`credentials`]) speak to the world behind narrow traits.
+//! ARCHITECTURE.md is the map.
+pub mod bus;
+pub mod credentials;
+pub mod domain;
+pub mod runtime;
+pub mod store;
