@@ -1,5 +1,18 @@
 //! Decisions, and nothing else: no async, no clock, no I/O, no ractor.
+//!
+//! * [`judge`]: what a snapshot or a hint of the bucket authorises
+//! * [`plan`]: the next step of one service slot
+//! * [`memory`], [`backoff`]: what a slot remembers between steps, and how long it waits
+//! * [`report`], [`overlay`]: from slots to the published state
+pub mod backoff;
 pub mod container;
+pub mod desired;
+pub mod judge;
 pub mod ledger;
+pub mod memory;
+pub mod overlay;
+pub mod plan;
+pub mod report;
 pub mod source;
 pub mod spec;
+pub mod time;

@@ -36,3 +36,27 @@ pub struct Snapshot {
     pub last_sequence: u64,
     pub entries: Vec<Entry>,
 }
+
+impl Incarnation {
+    /// Separates the bucket's own incarnation from the number of times that it went back in time.
+    const LIFE: char = '~';
+
+    fn bucket(&self) -> &str {
+        self.0.split_once(Self::LIFE).map_or(self.0.as_str(), |(bucket, _)| bucket)
+    }
+
+    /// Whether this is the bucket `seen`, or one of its lives.
+    pub fn is_life_of(&self, seen: &Incarnation) -> bool {
+        self.bucket() == seen.bucket()
+    }
+
+    /// What the bucket `seen` is called after it was found reset: a restored backup bears the same
+    /// creation time, but its revisions cannot be compared with those before.
+    pub fn next_life(&self, seen: &Incarnation) -> Incarnation {
+        if !self.is_life_of(seen) {
+            return seen.clone();
+        }
+        let lives: u64 = self.0.split_once(Self::LIFE).and_then(|(_, n)| n.parse().ok()).unwrap_or(1);
+        Incarnation(format!("{}{}{}", self.bucket(), Self::LIFE, lives + 1))
+    }
+}

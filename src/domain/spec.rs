@@ -28,3 +28,86 @@ pub struct Mount {
     pub target: String,
     pub read_only: bool,
 }
+
+use super::container::SpecDigest;
+use fleet_contracts::desired::{self, DesiredDeployment, Lifecycle, Service, Volume, VolumeSource};
+use fleet_contracts::names::{label, network_name, volume_name};
+use fleet_contracts::{DeploymentName, DeviceId};
+use super::desired::Target;
+
+/// Digest of one service with its lifecycle: the value of label `io.fleet.spec-digest`.
+pub fn digest_of_service(service: &Service, lifecycle: &Lifecycle) -> SpecDigest {
+    sha256(&desired::canonical_service(service, lifecycle))
+}
+
+/// Digest of a whole document: `DeploymentState.spec_digest`.
+pub fn digest_of(deployment: &DesiredDeployment) -> SpecDigest {
+    sha256(&desired::canonical_deployment(deployment))
+}
+
+fn sha256(bytes: &[u8]) -> SpecDigest {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    SpecDigest::from_hex(&hex)
+}
+
+/// Whose container it will be.
+pub struct Owner<'a> {
+    pub device: &'a DeviceId,
+    pub deployment: &'a DeploymentName,
+    pub revision: u64,
+}
+
+impl Owner<'_> {
+    /// Labels of what belongs to the deployment as a whole: its network and volumes.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        BTreeMap::from([
+            pair(label::DEVICE, self.device.as_str()),
+            pair(label::DEPLOYMENT, self.deployment.as_str()),
+        ])
+    }
+
+    fn container_labels(&self, target: &Target) -> BTreeMap<String, String> {
+        let mut labels = target.service.labels.clone();
+        labels.extend(self.labels());
+        labels.insert(label::SERVICE.into(), target.service.name.to_string());
+        labels.insert(label::SPEC_DIGEST.into(), target.digest.to_string());
+        labels.insert(label::REVISION.into(), self.revision.to_string());
+        labels
+    }
+
+    pub fn create_spec(&self, target: &Target) -> CreateSpec {
+        let Target { service, lifecycle, .. } = target;
+        CreateSpec {
+            image: service.image.clone(),
+            command: service.command.clone(),
+            entrypoint: service.entrypoint.clone(),
+            env: service.env.clone(),
+            ports: service.ports.clone(),
+            mounts: service.volumes.iter().map(|volume| self.mount(volume)).collect(),
+            labels: self.container_labels(target),
+            network: network_name(self.deployment),
+            aliases: vec![service.name.to_string()],
+            stop_signal: lifecycle.stop_signal.as_str().to_owned(),
+            stop_timeout_s: lifecycle.grace_period_s,
+        }
+    }
+
+    fn mount(&self, volume: &Volume) -> Mount {
+        let source = match &volume.source {
+            VolumeSource::Named(name) => volume_name(self.deployment, name),
+            VolumeSource::Bind(path) => path.clone(),
+        };
+        Mount { source, target: volume.target.clone(), read_only: volume.read_only }
+    }
+
+    /// The podman volumes that have to exist before the container is created.
+    pub fn volumes(&self, target: &Target) -> Vec<String> {
+        let named = target.service.volumes.iter().filter_map(|volume| match &volume.source {
+            VolumeSource::Named(name) => Some(volume_name(self.deployment, name)),
+            VolumeSource::Bind(_) => None,
+        });
+        named.collect()
+    }
+}

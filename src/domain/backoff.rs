@@ -1,0 +1,80 @@
+//! How long a container waits before its next start: 0, 1, 2, 4 … 300 s, ±20 %, forgotten after 600 s
+//! of running.
+use super::time::Moment;
+use std::time::Duration;
+
+/// A container that ran this long was healthy: its next failure is a first one.
+pub const CALM_AFTER: Duration = Duration::from_secs(600);
+const CAP: Duration = Duration::from_secs(300);
+/// Devices that lost the same registry or database must not come back in step.
+const JITTER: f64 = 0.2;
+
+/// A random number in [0, 1), drawn by the caller: decisions here stay repeatable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dice(pub f64);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backoff {
+    failures: u32,
+    retry_at: Option<Moment>,
+}
+
+impl Backoff {
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// When the next try is due; None when it may happen at once.
+    pub fn retry_at(&self) -> Option<Moment> {
+        self.retry_at
+    }
+
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.retry_at.is_none_or(|at| now >= at)
+    }
+
+    pub fn failed(&mut self, now: Moment, dice: Dice) {
+        self.retry_at = Some(now + delay(self.failures, dice));
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// The wait after the `nth` failure in a row, counted from 0.
+fn delay(nth: u32, dice: Dice) -> Duration {
+    let Some(doublings) = nth.checked_sub(1) else { return Duration::ZERO };
+    let plain = CAP.min(Duration::from_secs(1 << doublings.min(16)));
+    plain.mul_f64(1.0 - JITTER + 2.0 * JITTER * dice.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_from_nothing_to_five_minutes() {
+        let even = Dice(0.5);
+        let waits: Vec<u64> = (0..12).map(|n| delay(n, even).as_secs_f64().round() as u64).collect();
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    }
+
+    #[test]
+    fn the_jitter_stays_within_a_fifth() {
+        assert_eq!(delay(20, Dice(0.0)), Duration::from_secs(240));
+        assert!(delay(20, Dice(0.999_999)) <= Duration::from_secs(360));
+    }
+
+    #[test]
+    fn a_first_failure_is_retried_at_once_and_a_second_is_not() {
+        let (mut backoff, now) = (Backoff::default(), Moment::default());
+        backoff.failed(now, Dice(0.5));
+        assert!(backoff.is_due(now));
+        backoff.failed(now, Dice(0.5));
+        assert!(!backoff.is_due(now));
+        assert!(backoff.is_due(now + Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,61 @@
+//! A validated document with everything that is derived from it.
+use super::container::{Container, SpecDigest};
+use super::spec;
+use fleet_contracts::ServiceName;
+use fleet_contracts::desired::{DesiredDeployment, Lifecycle, Refusal, Restart, Service, parse};
+use std::collections::BTreeMap;
+
+/// What one service slot should hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub service: Service,
+    pub lifecycle: Lifecycle,
+    pub digest: SpecDigest,
+}
+
+impl Target {
+    /// Whether a container was made to this target: its digest label decides, never what the runtime
+    /// says of its environment or volumes.
+    pub fn digest_is(&self, container: &Container) -> bool {
+        container.digest.as_ref() == Some(&self.digest)
+    }
+
+    /// Whether the restart policy leaves a container down that exited with this code.
+    pub fn stays_down(&self, code: i64) -> bool {
+        match self.service.restart {
+            Restart::Always => false,
+            Restart::OnFailure => code == 0,
+            Restart::Never => true,
+        }
+    }
+}
+
+/// An accepted document: its revision, and the target of every slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub revision: u64,
+    /// Digest over the whole document in its canonical form.
+    pub digest: SpecDigest,
+    pub targets: BTreeMap<ServiceName, Target>,
+    /// Unknown fields of the document, by path.
+    pub warnings: Vec<String>,
+}
+
+impl Wanted {
+    /// Reads a document. The same bytes give the same answer, always.
+    pub fn read(document: &[u8], revision: u64) -> Result<Self, Refusal> {
+        let parsed = parse(document)?;
+        let digest = spec::digest_of(&parsed.deployment);
+        Ok(Self { revision, digest, targets: targets(parsed.deployment), warnings: parsed.warnings })
+    }
+}
+
+fn targets(deployment: DesiredDeployment) -> BTreeMap<ServiceName, Target> {
+    let DesiredDeployment { services, lifecycle } = deployment;
+    let target = |service: Service| Target {
+        digest: spec::digest_of_service(&service, &lifecycle),
+        lifecycle: lifecycle.clone(),
+        service,
+    };
+    services.into_iter().map(|service| (service.name.clone(), target(service))).collect()
+}

@@ -1,0 +1,191 @@
+//! What a slot remembers between steps. It may be lost at any time: the worst that follows is a
+//! retry that comes too early.
+use super::backoff::{Backoff, CALM_AFTER, Dice};
+use super::container::{Container, ContainerId, Status};
+use super::desired::Target;
+use super::plan::View;
+use super::time::Moment;
+use fleet_contracts::desired::Pull;
+use fleet_contracts::state::Code;
+use std::time::Duration;
+
+/// From this many failures in a row on, it is called a crash loop.
+const CRASH_LOOP: u32 = 3;
+/// A container in a crash loop that lives this long is believed again. Without it the state would
+/// flap to `Running` for the blink of each attempt.
+pub const BELIEVED_AFTER: Duration = Duration::from_secs(10);
+
+/// What is known of the target's image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Image {
+    /// Not asked: the create will tell.
+    #[default]
+    Unknown,
+    Missing,
+    Pulling,
+    /// Pulled for this target.
+    Pulled,
+}
+
+/// What has to come before the successor's create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    Create,
+    Pull,
+    Wait(Option<Moment>),
+}
+
+/// What went wrong last in this slot, while it is still wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    pub code: Code,
+    pub message: String,
+    pub retry_at: Option<Moment>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Starts and exits of the container in service.
+    pub starts: Backoff,
+    /// Pulls and creates of the successor.
+    pub prepares: Backoff,
+    pub image: Image,
+    /// Bytes received and expected, while pulling.
+    pub progress: Option<(u64, u64)>,
+    pub trouble: Option<Trouble>,
+    pub restarts: u64,
+    /// Nothing helps before somebody looks again (a foreign container has our name).
+    blocked: bool,
+    alive: Option<Alive>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Alive {
+    id: ContainerId,
+    since: Moment,
+}
+
+impl Memory {
+    /// A changed target gets a fresh start: only what is about the container in service stays.
+    pub fn new_target(&mut self) {
+        self.prepares.forget();
+        self.starts.forget();
+        self.image = Image::Unknown;
+        self.progress = None;
+        self.trouble = None;
+    }
+
+    pub fn readiness(&self, policy: Pull, now: Moment) -> Readiness {
+        if self.blocked || self.image == Image::Pulling {
+            return Readiness::Wait(None);
+        }
+        if !self.prepares.is_due(now) {
+            return Readiness::Wait(self.prepares.retry_at());
+        }
+        match (policy, self.image) {
+            (Pull::Always, Image::Unknown) | (Pull::Always | Pull::IfMissing, Image::Missing) => Readiness::Pull,
+            (_, Image::Pulled | Image::Unknown) | (Pull::Never, _) => Readiness::Create,
+            (_, Image::Pulling) => Readiness::Wait(None),
+        }
+    }
+
+    /// Compares with what was seen before: a death is counted once, a long life forgives.
+    pub fn observe(&mut self, target: &Target, view: &View, now: Moment, dice: Dice) {
+        let Some(main) = &view.main else {
+            self.alive = None;
+            return;
+        };
+        match main.status {
+            Status::Running(_) => self.seen_alive(&main.id, now),
+            Status::Exited { code } if target.digest_is(main) && target.stays_down(code) => self.ended(code),
+            Status::Exited { .. } | Status::Lying | Status::Created => self.seen_dead(main, now, dice),
+            Status::Stopping | Status::Busy => {}
+        }
+    }
+
+    fn seen_alive(&mut self, id: &ContainerId, now: Moment) {
+        let since = match &self.alive {
+            Some(alive) if alive.id == *id => alive.since,
+            _ => now,
+        };
+        self.alive = Some(Alive { id: id.clone(), since });
+        let lived = now.since(since);
+        if lived >= CALM_AFTER {
+            self.starts.forget();
+        }
+        let about_starting = self.trouble.as_ref().is_some_and(|trouble| is_about_starting(trouble.code));
+        if about_starting && (self.starts.failures() < CRASH_LOOP || lived >= BELIEVED_AFTER) {
+            self.trouble = None;
+        }
+    }
+
+    fn seen_dead(&mut self, container: &Container, now: Moment, dice: Dice) {
+        let Some(alive) = self.alive.take().filter(|alive| alive.id == container.id) else { return };
+        if now.since(alive.since) >= CALM_AFTER {
+            self.starts.forget();
+        }
+        let what = match container.status {
+            Status::Exited { code } => format!("the container exited with code {code}"),
+            _ => "the container's process is gone".to_owned(),
+        };
+        self.start_failed(Code::Exited, what, now, dice);
+    }
+
+    /// The container ended, and its policy leaves it so.
+    fn ended(&mut self, code: i64) {
+        self.alive = None;
+        self.starts.forget();
+        let message = || format!("the container exited with code {code}, and its restart policy leaves it so");
+        self.trouble = (code != 0).then(|| Trouble { code: Code::Exited, message: message(), retry_at: None });
+    }
+
+    /// A container that is not ours has the slot's name: looked at again at the next tick.
+    pub fn name_conflict(&mut self, message: String) {
+        self.blocked = true;
+        self.trouble = Some(Trouble { code: Code::NameConflict, message, retry_at: None });
+    }
+
+    pub fn tick(&mut self) {
+        self.blocked = false;
+    }
+
+    /// The container could not be started, or ended.
+    pub fn start_failed(&mut self, code: Code, message: String, now: Moment, dice: Dice) {
+        self.starts.failed(now, dice);
+        let loops = code == Code::Exited && self.starts.failures() >= CRASH_LOOP;
+        let code = if loops { Code::CrashLoop } else { code };
+        self.trouble = Some(Trouble { code, message, retry_at: self.starts.retry_at() });
+    }
+
+    /// The successor could not be prepared.
+    pub fn prepare_failed(&mut self, code: Code, message: String, now: Moment, dice: Dice) {
+        self.prepares.failed(now, dice);
+        self.trouble = Some(Trouble { code, message, retry_at: self.prepares.retry_at() });
+    }
+
+    /// The successor is there.
+    pub fn prepared(&mut self) {
+        self.prepares.forget();
+        self.progress = None;
+        if self.trouble.as_ref().is_some_and(|trouble| !is_about_starting(trouble.code)) {
+            self.trouble = None;
+        }
+    }
+
+    /// Since when the container in service is seen alive.
+    pub fn alive_since(&self) -> Option<Moment> {
+        self.alive.as_ref().map(|alive| alive.since)
+    }
+
+    /// A crash loop is believed to be over only after the container lived for a while; then somebody
+    /// has to look again.
+    pub fn doubted_until(&self) -> Option<Moment> {
+        let alive = self.alive.as_ref()?;
+        self.trouble.as_ref().filter(|trouble| is_about_starting(trouble.code))?;
+        Some(alive.since + BELIEVED_AFTER)
+    }
+}
+
+fn is_about_starting(code: Code) -> bool {
+    matches!(code, Code::Exited | Code::CrashLoop | Code::Start | Code::PortInUse | Code::Timeout)
+}

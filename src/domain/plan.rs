@@ -1,0 +1,240 @@
+//! The next step of one service slot: a pure function of what is wanted, what is seen and what is
+//! remembered.
+//!
+//! A replace goes: prepare `.next` (image and container) · rename the old to `.old` · rename the
+//! successor to the slot's name · stop the old · start the successor · remove the old. Every step
+//! can be the last one before a crash: the next step is found from the names and labels alone.
+use super::container::{Container, ContainerId, Status};
+use super::desired::Target;
+use super::memory::{Memory, Readiness};
+use super::time::Moment;
+use fleet_contracts::names::Role;
+
+/// Everything that bears the labels of one slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    pub main: Option<Container>,
+    pub next: Option<Container>,
+    /// `.old`, and whatever else was labelled into this slot under another name.
+    pub others: Vec<Container>,
+}
+
+impl View {
+    pub fn all(&self) -> impl Iterator<Item = &Container> {
+        self.others.iter().chain(&self.next).chain(&self.main)
+    }
+}
+
+/// Why a container may be stopped or removed. There is no effect without one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its digest is no longer the wanted one, and its successor is ready.
+    Changed,
+    /// The document no longer has its service.
+    Dropped,
+    /// Its deployment was removed with authority.
+    Removed,
+    /// A second live container in one slot.
+    Duplicate,
+    /// It is dead, and podman can do nothing else with it.
+    Dead,
+    /// It was prepared, never started, and is no longer wanted.
+    Unused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Pull,
+    Create(Role),
+    Rename { id: ContainerId, to: Role },
+    Stop { id: ContainerId, cause: Cause },
+    Start(ContainerId),
+    Remove { id: ContainerId, cause: Cause },
+}
+
+/// How a slot that needs nothing more came to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    Running,
+    /// Exited, and its restart policy leaves it so.
+    Exited {
+        code: i64,
+    },
+    /// Nothing is wanted here and nothing is here.
+    Empty,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Do(Action),
+    /// Nothing can be done before this moment; None: before something is observed or finishes.
+    Wait(Option<Moment>),
+    Done(Rest),
+}
+
+/// The next step towards a slot that holds exactly one container of the target's digest.
+pub fn plan(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step {
+    let slot = Slot { target, view, memory, now };
+    if let Some(step) = slot.keep_what_is_equal() {
+        return step;
+    }
+    match view.others.iter().find(|c| c.status.is_alive()) {
+        Some(outgoing) => slot.hand_over_from(outgoing),
+        None => slot.without_outgoing(),
+    }
+}
+
+/// The next step towards an empty slot.
+pub fn vacate(view: &View, cause: Cause) -> Step {
+    // Prepared ones first: they must not be started by anybody while the others stop.
+    let order = view.next.iter().chain(&view.others).chain(&view.main);
+    match order.into_iter().next() {
+        Some(container) => clear(container, cause),
+        None => Step::Done(Rest::Empty),
+    }
+}
+
+/// Stop what is alive, remove what is not.
+fn clear(container: &Container, cause: Cause) -> Step {
+    let id = container.id.clone();
+    match container.status {
+        Status::Running(_) => Step::Do(Action::Stop { id, cause }),
+        Status::Created | Status::Exited { .. } | Status::Lying => Step::Do(Action::Remove { id, cause }),
+        // Somebody else is at it: podman 4.3.1 loses the process when a stopping one is removed.
+        Status::Stopping | Status::Busy => Step::Wait(None),
+    }
+}
+
+struct Slot<'a> {
+    target: &'a Target,
+    view: &'a View,
+    memory: &'a Memory,
+    now: Moment,
+}
+
+impl Slot<'_> {
+    fn is_wanted(&self, container: &Container) -> bool {
+        self.target.digest_is(container)
+    }
+
+    /// The document went back to what still runs under another name: give it the slot's name again
+    /// instead of stopping it for an equal one.
+    fn keep_what_is_equal(&self) -> Option<Step> {
+        if self.view.main.as_ref().is_some_and(|main| main.status.is_alive()) {
+            return None;
+        }
+        let mut elsewhere = self.view.others.iter().chain(&self.view.next);
+        let equal = elsewhere.find(|c| matches!(c.status, Status::Running(_)) && self.is_wanted(c))?;
+        Some(match &self.view.main {
+            Some(main) => clear(main, Cause::Unused),
+            None => Step::Do(Action::Rename { id: equal.id.clone(), to: Role::Main }),
+        })
+    }
+
+    /// An outgoing container is still alive: it stays until its successor is ready to start.
+    fn hand_over_from(&self, outgoing: &Container) -> Step {
+        match &self.view.main {
+            Some(main) if main.status.is_alive() => clear(outgoing, Cause::Duplicate),
+            Some(main) if self.is_wanted(main) => clear(outgoing, Cause::Changed),
+            Some(main) => match self.successor(Role::Next) {
+                Ok(_) => clear(main, Cause::Unused),
+                Err(step) => step,
+            },
+            None => self.fill_main(),
+        }
+    }
+
+    fn without_outgoing(&self) -> Step {
+        match &self.view.main {
+            None => self.fill_main(),
+            Some(main) if self.is_wanted(main) => self.run(main),
+            Some(main) => self.replace(main),
+        }
+    }
+
+    /// Nobody has the slot's name: the successor gets it.
+    fn fill_main(&self) -> Step {
+        match self.successor(Role::Main) {
+            Ok(ready) => Step::Do(Action::Rename { id: ready.id.clone(), to: Role::Main }),
+            Err(step) => step,
+        }
+    }
+
+    /// The prepared successor, or the step that brings it nearer.
+    fn successor(&self, role: Role) -> Result<&Container, Step> {
+        match &self.view.next {
+            Some(next) if self.is_wanted(next) => Ok(next),
+            Some(next) => Err(clear(next, Cause::Unused)),
+            None => Err(match self.memory.readiness(self.target.service.pull, self.now) {
+                Readiness::Create => Step::Do(Action::Create(role)),
+                Readiness::Pull => Step::Do(Action::Pull),
+                Readiness::Wait(until) => Step::Wait(until),
+            }),
+        }
+    }
+
+    /// The slot's name is on a container of another digest.
+    fn replace(&self, main: &Container) -> Step {
+        // A dead leftover may hold the name that the old one needs.
+        if let Some(leftover) = self.view.others.first() {
+            return clear(leftover, Cause::Dead);
+        }
+        match (self.successor(Role::Next), main.status) {
+            (Ok(_), Status::Running(_)) => Step::Do(Action::Rename { id: main.id.clone(), to: Role::Old }),
+            (Ok(_), _) => clear(main, Cause::Changed),
+            // Its successor is not ready: until then the old one is kept and repaired.
+            (Err(Step::Wait(until)), Status::Created | Status::Exited { .. }) => self.repair(main, until),
+            (Err(step), _) => step,
+        }
+    }
+
+    /// Starts the old container again while the new one cannot be prepared. Its own policy is not
+    /// known any more; one that ended well is left alone.
+    fn repair(&self, main: &Container, until: Option<Moment>) -> Step {
+        if main.status == (Status::Exited { code: 0 }) {
+            return Step::Wait(until);
+        }
+        match self.start(main) {
+            Step::Wait(start_at) => Step::Wait(earliest(until, start_at)),
+            step => step,
+        }
+    }
+
+    /// The slot's name is on a container of the wanted digest: it should run.
+    fn run(&self, main: &Container) -> Step {
+        if let Some(next) = &self.view.next {
+            let cause = if next.status.is_alive() { Cause::Duplicate } else { Cause::Unused };
+            return clear(next, cause);
+        }
+        match main.status {
+            Status::Running(_) => match self.view.others.first() {
+                Some(leftover) => clear(leftover, Cause::Dead),
+                None => Step::Done(Rest::Running),
+            },
+            Status::Stopping | Status::Busy => Step::Wait(None),
+            Status::Lying => clear(main, Cause::Dead),
+            Status::Created => self.start(main),
+            Status::Exited { code } if self.target.stays_down(code) => match self.view.others.first() {
+                Some(leftover) => clear(leftover, Cause::Dead),
+                None => Step::Done(Rest::Exited { code }),
+            },
+            Status::Exited { .. } => self.start(main),
+        }
+    }
+
+    fn start(&self, container: &Container) -> Step {
+        let backoff = &self.memory.starts;
+        if backoff.is_due(self.now) {
+            Step::Do(Action::Start(container.id.clone()))
+        } else {
+            Step::Wait(backoff.retry_at())
+        }
+    }
+}
+
+fn earliest(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
+    a.into_iter().chain(b).min()
+}
+
+#[cfg(test)]
+mod tests;
