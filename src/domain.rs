@@ -3,6 +3,7 @@
 //! * [`judge`]: what a snapshot or a hint of the bucket authorises
 //! * [`plan`]: the next step of one service slot
 //! * [`memory`], [`backoff`]: what a slot remembers between steps, and how long it waits
+//! * [`picture`]: one deployment: its slots, what is seen in them, what is being done
 //! * [`report`], [`overlay`]: from slots to the published state
 pub mod backoff;
 pub mod container;
@@ -11,6 +12,7 @@ pub mod judge;
 pub mod ledger;
 pub mod memory;
 pub mod overlay;
+pub mod picture;
 pub mod plan;
 pub mod report;
 pub mod source;

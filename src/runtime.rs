@@ -51,6 +51,14 @@ pub enum NameHolder {
     Foreign(ContainerId),
 }
 
+/// How a container wants to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopSettings {
+    /// By name, or by number where the runtime knows only that.
+    pub signal: String,
+    pub grace: std::time::Duration,
+}
+
 /// How a pull goes on; each item is progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PullProgress {
@@ -93,6 +101,9 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// Sends a signal by name; a container that does not run is a success.
     async fn signal(&self, id: &ContainerId, signal: &str) -> Result<()>;
+
+    /// The stop signal and grace that the container was created with.
+    async fn stop_settings(&self, id: &ContainerId) -> Result<StopSettings>;
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<()>;
 

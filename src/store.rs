@@ -3,6 +3,8 @@ use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {}: {source}", path.display())]
@@ -21,4 +23,29 @@ pub trait LedgerStore: Send + Sync + 'static {
     /// Forgets a deployment; one that is not there is a success.
     fn forget(&self, name: &DeploymentName) -> Result<(), StoreError>;
     fn save_followed(&self, followed: &Followed) -> Result<(), StoreError>;
+}
+
+/// The lock on the state directory, as seen by its owner.
+pub trait StateOwner: Send + Sync + 'static {
+    /// Whether the lock on disk is still the one that this process holds. Blocks on the disk.
+    fn still_ours(&self) -> bool;
+}
+
+/// Whether this process may act: every effect and every ledger write asks first.
+#[derive(Debug, Clone)]
+pub struct OwnershipView(Arc<AtomicBool>);
+
+impl OwnershipView {
+    pub fn new(ours: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(ours)))
+    }
+
+    pub fn is_ours(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Whether that changed anything.
+    pub fn set(&self, ours: bool) -> bool {
+        self.0.swap(ours, Ordering::AcqRel) != ours
+    }
 }

@@ -36,8 +36,20 @@ pub enum Readiness {
 }
 
 /// What went wrong last in this slot, while it is still wrong.
+/// What was tried when it went wrong: only its success ends the trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Bringing the successor's image and container here.
+    Preparing,
+    /// Starting the container in service, and keeping it up.
+    Running,
+    /// Stopping, renaming and removing what is in the way.
+    Clearing,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
+    pub about: About,
     pub code: Code,
     pub message: String,
     pub retry_at: Option<Moment>,
@@ -49,6 +61,8 @@ pub struct Memory {
     pub starts: Backoff,
     /// Pulls and creates of the successor.
     pub prepares: Backoff,
+    /// Stops, renames and removes.
+    pub clears: Backoff,
     pub image: Image,
     /// Bytes received and expected, while pulling.
     pub progress: Option<(u64, u64)>,
@@ -70,6 +84,7 @@ impl Memory {
     pub fn new_target(&mut self) {
         self.prepares.forget();
         self.starts.forget();
+        self.blocked = false;
         self.image = Image::Unknown;
         self.progress = None;
         self.trouble = None;
@@ -113,8 +128,7 @@ impl Memory {
         if lived >= CALM_AFTER {
             self.starts.forget();
         }
-        let about_starting = self.trouble.as_ref().is_some_and(|trouble| is_about_starting(trouble.code));
-        if about_starting && (self.starts.failures() < CRASH_LOOP || lived >= BELIEVED_AFTER) {
+        if self.is_troubled(About::Running) && (self.starts.failures() < CRASH_LOOP || lived >= BELIEVED_AFTER) {
             self.trouble = None;
         }
     }
@@ -136,13 +150,19 @@ impl Memory {
         self.alive = None;
         self.starts.forget();
         let message = || format!("the container exited with code {code}, and its restart policy leaves it so");
-        self.trouble = (code != 0).then(|| Trouble { code: Code::Exited, message: message(), retry_at: None });
+        self.trouble = (code != 0).then(|| Trouble {
+            about: About::Running,
+            code: Code::Exited,
+            message: message(),
+            retry_at: None,
+        });
     }
 
     /// A container that is not ours has the slot's name: looked at again at the next tick.
     pub fn name_conflict(&mut self, message: String) {
         self.blocked = true;
-        self.trouble = Some(Trouble { code: Code::NameConflict, message, retry_at: None });
+        let code = Code::NameConflict;
+        self.trouble = Some(Trouble { about: About::Preparing, code, message, retry_at: None });
     }
 
     pub fn tick(&mut self) {
@@ -154,22 +174,43 @@ impl Memory {
         self.starts.failed(now, dice);
         let loops = code == Code::Exited && self.starts.failures() >= CRASH_LOOP;
         let code = if loops { Code::CrashLoop } else { code };
-        self.trouble = Some(Trouble { code, message, retry_at: self.starts.retry_at() });
+        let retry_at = self.starts.retry_at();
+        self.trouble = Some(Trouble { about: About::Running, code, message, retry_at });
     }
 
     /// The successor could not be prepared.
     pub fn prepare_failed(&mut self, code: Code, message: String, now: Moment, dice: Dice) {
         self.prepares.failed(now, dice);
-        self.trouble = Some(Trouble { code, message, retry_at: self.prepares.retry_at() });
+        let retry_at = self.prepares.retry_at();
+        self.trouble = Some(Trouble { about: About::Preparing, code, message, retry_at });
+    }
+
+    /// What is in the way could not be cleared.
+    pub fn clear_failed(&mut self, code: Code, message: String, now: Moment, dice: Dice) {
+        self.clears.failed(now, dice);
+        let retry_at = self.clears.retry_at();
+        self.trouble = Some(Trouble { about: About::Clearing, code, message, retry_at });
     }
 
     /// The successor is there.
     pub fn prepared(&mut self) {
         self.prepares.forget();
         self.progress = None;
-        if self.trouble.as_ref().is_some_and(|trouble| !is_about_starting(trouble.code)) {
-            self.trouble = None;
-        }
+        self.no_trouble(About::Preparing);
+    }
+
+    /// What was in the way is cleared.
+    pub fn cleared(&mut self) {
+        self.clears.forget();
+        self.no_trouble(About::Clearing);
+    }
+
+    fn is_troubled(&self, about: About) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.about == about)
+    }
+
+    fn no_trouble(&mut self, about: About) {
+        self.trouble.take_if(|trouble| trouble.about == about);
     }
 
     /// Since when the container in service is seen alive.
@@ -181,11 +222,6 @@ impl Memory {
     /// has to look again.
     pub fn doubted_until(&self) -> Option<Moment> {
         let alive = self.alive.as_ref()?;
-        self.trouble.as_ref().filter(|trouble| is_about_starting(trouble.code))?;
-        Some(alive.since + BELIEVED_AFTER)
+        self.is_troubled(About::Running).then(|| alive.since + BELIEVED_AFTER)
     }
-}
-
-fn is_about_starting(code: Code) -> bool {
-    matches!(code, Code::Exited | Code::CrashLoop | Code::Start | Code::PortInUse | Code::Timeout)
 }

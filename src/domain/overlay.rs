@@ -95,7 +95,7 @@ fn last_error_of(objection: &Objection) -> LastError {
 
 /// The published form of a complaint; `retry_at` is the wall clock's word for its moment.
 pub fn last_error(complaint: Complaint, retry_at: Option<Timestamp>) -> LastError {
-    let Complaint { service, trouble: Trouble { code, message, retry_at: _ } } = complaint;
+    let Complaint { service, trouble: Trouble { code, message, .. } } = complaint;
     LastError { code, service, message, retry_at }
 }
 

@@ -1,0 +1,182 @@
+//! Owns: the operations in flight, one per lane.
+//! Hears: reconcilers (`Perform`, `Cancel`, `Attach`) and its own tasks (`Ended`).
+//! Tells: the reconciler of the deployment how each operation ended.
+//! After a crash: nothing is in flight any more; reconcilers hear `Attached([])` and look first.
+use super::Clock;
+use crate::domain::plan::Cause;
+use crate::messages::effects::{Effects as Message, Failure, Job, Lane, Operation, Outcome};
+use crate::messages::reconcilers::Reconciler;
+use crate::runtime::ContainerRuntime;
+use crate::store::OwnershipView;
+use crate::supervision::{Context, Fault, Keyed, TaskId, Worker};
+use fleet_contracts::DeploymentName;
+use fleet_contracts::state::Code;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+mod operations;
+mod pull;
+
+/// Podman does most of a start in one thread of the OCI runtime: more at once than this only makes
+/// each slower and delays the lists of the observer. Twice the cores of the smallest device.
+const OPERATIONS_AT_ONCE: usize = 8;
+/// Over all deployments: a pull is bound by the network and the storage, not by the number.
+const PULLS_AT_ONCE: usize = 2;
+
+#[derive(Clone)]
+pub struct Args {
+    pub runtime: Arc<dyn ContainerRuntime>,
+    pub reconcilers: Keyed<DeploymentName, Reconciler>,
+    pub ownership: OwnershipView,
+    pub clock: Clock,
+}
+
+pub struct Effects {
+    args: Args,
+    lanes: BTreeMap<(DeploymentName, Lane), TaskId>,
+    operations: Arc<Semaphore>,
+    pulls: Arc<Semaphore>,
+}
+
+impl Worker for Effects {
+    type Msg = Message;
+    type Args = Args;
+
+    fn start(args: Args, _ctx: &mut Context<Message>) -> Result<Self, Fault> {
+        args.reconcilers.broadcast(|_| Reconciler::Attached(Vec::new()));
+        Ok(Self {
+            args,
+            lanes: BTreeMap::new(),
+            operations: Arc::new(Semaphore::new(OPERATIONS_AT_ONCE)),
+            pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
+        })
+    }
+
+    fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
+        match msg {
+            Message::Perform(job) => self.on_perform(job, ctx),
+            Message::Cancel { deployment, lane } => self.on_cancel(deployment, lane, ctx),
+            Message::Attach(deployment) => self.on_attach(&deployment),
+            Message::Ended { deployment, lane, outcome } => self.on_ended(deployment, lane, outcome),
+        }
+        Ok(())
+    }
+}
+
+impl Effects {
+    fn on_perform(&mut self, job: Job, ctx: &mut Context<Message>) {
+        let Job { deployment, lane, operation } = job;
+        if self.lanes.contains_key(&(deployment.clone(), lane.clone())) {
+            return self.on_attach(&deployment);
+        }
+        if !self.args.ownership.is_ours() {
+            let message = "this process does not own the device's state directory".to_owned();
+            let outcome = Err(Failure::Unknown { code: Code::Internal, message });
+            self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, outcome));
+            return;
+        }
+        log_begin(&deployment, &operation);
+        let what = format!("{} for {deployment}", describe(&operation));
+        let work = self.work(&deployment, &lane, operation);
+        let ended = (deployment.clone(), lane.clone());
+        let task = ctx.spawn(what, async move {
+            let outcome = work.await;
+            Message::Ended { deployment: ended.0, lane: ended.1, outcome }
+        });
+        self.lanes.insert((deployment, lane), task);
+    }
+
+    /// The operation as a future that owns all it needs: it may outlive the reconciler that asked.
+    fn work(
+        &self,
+        deployment: &DeploymentName,
+        lane: &Lane,
+        operation: Operation,
+    ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
+        let runtime = self.args.runtime.clone();
+        let (operations, pulls) = (self.operations.clone(), self.pulls.clone());
+        let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
+        async move {
+            let slots = if matches!(operation, Operation::Pull { .. }) { pulls } else { operations };
+            // A grace period is waited for without holding a slot: slow stops delay nobody.
+            let permit = slots.acquire_owned().await;
+            match operation {
+                Operation::Pull { image } => pull::pull(&*runtime, &image, progress).await,
+                Operation::Stop { id, .. } => {
+                    drop(permit);
+                    operations::stop(&*runtime, &id).await
+                }
+                other => operations::perform(&*runtime, other).await,
+            }
+        }
+    }
+
+    fn on_cancel(&mut self, deployment: DeploymentName, lane: Lane, ctx: &mut Context<Message>) {
+        if let (Lane::Image(_), Some(task)) = (&lane, self.lanes.remove(&(deployment.clone(), lane.clone()))) {
+            ctx.cancel(task);
+            self.on_attach(&deployment);
+        }
+    }
+
+    fn on_attach(&self, deployment: &DeploymentName) {
+        let busy = self.lanes.keys().filter(|(of, _)| of == deployment).map(|(_, lane)| lane.clone());
+        self.args.reconcilers.send(deployment, Reconciler::Attached(busy.collect()));
+    }
+
+    fn on_ended(&mut self, deployment: DeploymentName, lane: Lane, outcome: Outcome) {
+        self.lanes.remove(&(deployment.clone(), lane.clone()));
+        log_end(&deployment, &outcome);
+        self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, outcome));
+    }
+}
+
+fn describe(operation: &Operation) -> String {
+    match operation {
+        Operation::Create(creation) => format!("create {}", creation.name),
+        Operation::Start(id) => format!("start {}", short(id.as_str())),
+        Operation::Stop { id, .. } => format!("stop {}", short(id.as_str())),
+        Operation::Remove { id, .. } => format!("remove {}", short(id.as_str())),
+        Operation::Rename { id, to } => format!("rename {} to {to}", short(id.as_str())),
+        Operation::Pull { image } => format!("pull {image}"),
+        Operation::RemoveNetwork(name) => format!("remove network {name}"),
+    }
+}
+
+/// Podman's own short form of an id.
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+fn log_begin(deployment: &DeploymentName, operation: &Operation) {
+    let what = describe(operation);
+    match operation {
+        Operation::Stop { cause, .. } | Operation::Remove { cause, .. } => {
+            tracing::info!(%deployment, cause = reason(*cause), "{what}");
+        }
+        Operation::Create(_) | Operation::Start(_) | Operation::Pull { .. } => tracing::info!(%deployment, "{what}"),
+        Operation::Rename { .. } | Operation::RemoveNetwork(_) => tracing::debug!(%deployment, "{what}"),
+    }
+}
+
+fn reason(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Changed => "its document changed and its successor is ready",
+        Cause::Dropped => "the document no longer has its service",
+        Cause::Removed => "its deployment was removed",
+        Cause::Duplicate => "it is a second container in one slot",
+        Cause::Dead => "it is dead",
+        Cause::Unused => "it was prepared and is no longer wanted",
+    }
+}
+
+fn log_end(deployment: &DeploymentName, outcome: &Outcome) {
+    match outcome {
+        Ok(effect) => tracing::debug!(%deployment, ?effect, "done"),
+        Err(Failure::Refused { code, message } | Failure::Unknown { code, message }) => {
+            tracing::warn!(%deployment, %code, "{message}");
+        }
+        Err(Failure::ImageMissing { message }) => tracing::debug!(%deployment, "{message}"),
+        Err(Failure::NameConflict { message }) => tracing::debug!(%deployment, "{message}"),
+    }
+}

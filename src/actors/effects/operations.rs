@@ -1,0 +1,136 @@
+//! Single operations on the runtime. Each may be cut off at any await: whoever asks next looks at
+//! the runtime first.
+use crate::domain::container::{Container, ContainerId, Status};
+use crate::messages::effects::{Creation, Effect, Failure, Operation, Outcome};
+use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, RuntimeError};
+use fleet_contracts::state::Code;
+use std::time::Duration;
+
+/// After SIGKILL a process goes as soon as the kernel can; one in uninterruptible I/O may not.
+const AFTER_KILL: Duration = Duration::from_secs(10);
+
+pub async fn perform(runtime: &dyn ContainerRuntime, operation: Operation) -> Outcome {
+    match operation {
+        Operation::Create(creation) => create(runtime, &creation).await,
+        Operation::Start(id) => start(runtime, &id).await,
+        Operation::Stop { id, .. } => stop(runtime, &id).await,
+        Operation::Remove { id, .. } => {
+            runtime.remove(&id).await.map(|()| Effect::Removed(id)).map_err(failure)
+        }
+        Operation::Rename { id, to } => {
+            runtime.rename(&id, &to).await.map(|()| Effect::Renamed { id, to }).map_err(failure)
+        }
+        Operation::RemoveNetwork(name) => {
+            runtime.remove_network(&name).await.map(|()| Effect::NetworkRemoved).map_err(failure)
+        }
+        Operation::Pull { image } => Err(Failure::Refused {
+            code: Code::Internal,
+            message: format!("the pull of {image} was asked for in a container's lane"),
+        }),
+    }
+}
+
+async fn create(runtime: &dyn ContainerRuntime, creation: &Creation) -> Outcome {
+    runtime.ensure_network(&creation.spec.network, &creation.labels).await.map_err(failure)?;
+    for volume in &creation.volumes {
+        runtime.ensure_volume(volume, &creation.labels).await.map_err(failure)?;
+    }
+    match runtime.create(&creation.name, &creation.spec).await {
+        Ok(id) => Ok(Effect::Created(id)),
+        Err(error) if error.kind == ErrorKind::NameInUse => name_in_use(runtime, creation).await,
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// The name is taken: by ours (an earlier create whose answer was lost), by somebody else's, or by
+/// an orphan that only the storage knows (a create that podman did not survive).
+async fn name_in_use(runtime: &dyn ContainerRuntime, creation: &Creation) -> Outcome {
+    let name = &creation.name;
+    match runtime.holder(name).await.map_err(failure)? {
+        NameHolder::Ours(container) => Ok(Effect::Found(container)),
+        NameHolder::Foreign(id) => Err(Failure::NameConflict {
+            message: format!(
+                "container {} has the name {name} and is not managed by this agent; \
+                 remove or rename it, it is not touched",
+                super::short(id.as_str())
+            ),
+        }),
+        NameHolder::Nobody => {
+            runtime.remove_orphan(name).await.map_err(failure)?;
+            runtime.create(name, &creation.spec).await.map(Effect::Created).map_err(failure)
+        }
+    }
+}
+
+async fn start(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
+    runtime.start(id).await.map_err(failure)?;
+    match see(runtime, id).await? {
+        Some(container) => Ok(Effect::Started(Box::new(container))),
+        None => Err(vanished("start", id)),
+    }
+}
+
+/// Signal, wait for the process itself, kill. Not podman's own stop: its stops and removes share a
+/// pool of slots, so that a few slow ones would delay every other.
+pub async fn stop(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
+    let Some(process) = running(runtime, id).await? else { return Ok(Effect::Stopped(id.clone())) };
+    let settings = runtime.stop_settings(id).await.map_err(failure)?;
+    runtime.signal(id, &settings.signal).await.map_err(failure)?;
+    if tokio::time::timeout(settings.grace, runtime.death(process)).await.is_err() {
+        tracing::warn!(id = super::short(id.as_str()), grace_s = settings.grace.as_secs(), "deaf to {}, killing", settings.signal);
+        runtime.signal(id, "SIGKILL").await.map_err(failure)?;
+        if tokio::time::timeout(AFTER_KILL, runtime.death(process)).await.is_err() {
+            let message = format!("container {} does not die of SIGKILL (I/O that hangs?)", super::short(id.as_str()));
+            return Err(Failure::Unknown { code: Code::Timeout, message });
+        }
+    }
+    match running(runtime, id).await? {
+        None => Ok(Effect::Stopped(id.clone())),
+        Some(_) => Err(Failure::Unknown {
+            code: Code::Timeout,
+            message: format!("container {} was started again by somebody while it stopped", super::short(id.as_str())),
+        }),
+    }
+}
+
+async fn running(
+    runtime: &dyn ContainerRuntime,
+    id: &ContainerId,
+) -> Result<Option<crate::domain::container::Process>, Failure> {
+    Ok(match see(runtime, id).await?.map(|container| container.status) {
+        Some(Status::Running(process)) => Some(process),
+        Some(Status::Stopping | Status::Busy) => {
+            let message = format!("somebody else works on container {}", super::short(id.as_str()));
+            return Err(Failure::Unknown { code: Code::Timeout, message });
+        }
+        Some(Status::Created | Status::Exited { .. } | Status::Lying) | None => None,
+    })
+}
+
+async fn see(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Result<Option<Container>, Failure> {
+    Ok(match runtime.holder(id.as_str()).await.map_err(failure)? {
+        NameHolder::Ours(container) => Some(*container),
+        NameHolder::Nobody | NameHolder::Foreign(_) => None,
+    })
+}
+
+fn vanished(what: &str, id: &ContainerId) -> Failure {
+    let message = format!("{what} {}: the container is gone", super::short(id.as_str()));
+    Failure::Unknown { code: Code::Start, message }
+}
+
+/// What an error means for the next step.
+pub fn failure(error: RuntimeError) -> Failure {
+    let message = error.to_string();
+    match error.kind {
+        ErrorKind::ImageMissing => Failure::ImageMissing { message },
+        ErrorKind::Unreachable => Failure::Unknown { code: Code::RuntimeUnreachable, message },
+        ErrorKind::Timeout => Failure::Unknown { code: Code::Timeout, message },
+        ErrorKind::NotFound | ErrorKind::NameInUse => Failure::Unknown { code: Code::Start, message },
+        ErrorKind::RegistryAuth => Failure::Refused { code: Code::RegistryAuth, message },
+        ErrorKind::Pull => Failure::Refused { code: Code::ImagePull, message },
+        ErrorKind::PortInUse => Failure::Refused { code: Code::PortInUse, message },
+        ErrorKind::DiskFull => Failure::Refused { code: Code::DiskFull, message },
+        ErrorKind::Refused => Failure::Refused { code: Code::Start, message },
+    }
+}

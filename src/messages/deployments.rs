@@ -1,0 +1,84 @@
+//! To `deployments`, the owner of the ledger.
+use crate::domain::ledger::{Followed, Ledger, Record};
+use crate::domain::overlay::Report;
+use crate::domain::source::{Entry, Snapshot};
+use crate::store::StoreError;
+use crate::supervision::Reply;
+use fleet_contracts::DeploymentName;
+use fleet_contracts::device::DeploymentCounts;
+use fleet_contracts::state::DeploymentState;
+
+pub enum Deployments {
+    Source(SourceNews),
+    Disk(DiskNews),
+    /// From the reconciler of this deployment.
+    Child(DeploymentName, ChildNews),
+    Runtime(RuntimeNews),
+    Ask(Question),
+}
+
+/// From `kv_watcher`.
+pub enum SourceNews {
+    Snapshot(Snapshot),
+    /// Entries that a watch told of.
+    Hints(Vec<Entry>),
+    /// The bucket is not there.
+    Missing,
+}
+
+/// From tasks on the disk.
+pub enum DiskNews {
+    Loaded(Result<Ledger, StoreError>),
+    Saved(Record),
+    Forgotten(DeploymentName),
+    FollowedSaved(Followed),
+    /// The write comes back to be tried again.
+    Failed(Write, StoreError),
+    /// Try again.
+    Retry,
+}
+
+/// One write to the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    Save(Record),
+    Forget(DeploymentName),
+    Followed(Followed),
+}
+
+pub enum ChildNews {
+    /// It is up, and asks what to do.
+    Started,
+    Reports(Report),
+    /// Nothing of it is left.
+    Gone,
+}
+
+/// From `observer`.
+pub enum RuntimeNews {
+    Reachable { deployments: Vec<DeploymentName> },
+    Unreachable(String),
+}
+
+pub enum Question {
+    Overview(Reply<Overview>),
+    /// Carry out removals that were held; answers with those that were.
+    Confirm(Vec<DeploymentName>, Reply<Result<Vec<DeploymentName>, String>>),
+    /// The deployments of which there is a record.
+    Reconcile(Option<DeploymentName>, Reply<Option<Vec<DeploymentName>>>),
+    /// `reporter` is new and wants every state.
+    Retell,
+    /// `kv_watcher` is new, or lost its bucket, and asks whether it may create one.
+    MayCreateSource,
+    /// The keyed supervisor is new and wants its children.
+    Children,
+}
+
+/// How the device stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overview {
+    pub states: Vec<DeploymentState>,
+    pub counts: DeploymentCounts,
+    /// Stable words for what is wrong with the device, most important first.
+    pub reasons: Vec<&'static str>,
+}

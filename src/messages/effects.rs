@@ -1,0 +1,90 @@
+//! To `effects`: carry out operations on the runtime, one at a time per lane.
+use crate::domain::container::{Container, ContainerId};
+pub use crate::domain::picture::Lane;
+use crate::domain::plan::Cause;
+use crate::domain::spec::CreateSpec;
+use fleet_contracts::state::Code;
+use fleet_contracts::DeploymentName;
+use std::collections::BTreeMap;
+
+pub enum Effects {
+    /// Begin this, unless its lane is busy: then the running operation's end is the answer.
+    Perform(Job),
+    /// End what runs in this lane; only a pull can be ended.
+    Cancel { deployment: DeploymentName, lane: Lane },
+    /// Tell this deployment's reconciler which of its lanes are busy.
+    Attach(DeploymentName),
+    /// From an operation's own task.
+    Ended { deployment: DeploymentName, lane: Lane, outcome: Outcome },
+}
+
+pub struct Job {
+    pub deployment: DeploymentName,
+    pub lane: Lane,
+    pub operation: Operation,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    Create(Box<Creation>),
+    Start(ContainerId),
+    /// By the signal and grace that were baked into the container when it was created.
+    Stop {
+        id: ContainerId,
+        cause: Cause,
+    },
+    Remove {
+        id: ContainerId,
+        cause: Cause,
+    },
+    Rename {
+        id: ContainerId,
+        to: String,
+    },
+    Pull {
+        image: String,
+    },
+    RemoveNetwork(String),
+}
+
+/// A container with all that has to exist before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    pub name: String,
+    pub spec: CreateSpec,
+    pub volumes: Vec<String>,
+    /// For the network and the volumes.
+    pub labels: BTreeMap<String, String>,
+}
+
+pub type Outcome = Result<Effect, Failure>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Created(ContainerId),
+    /// The name was ours already: an earlier create whose answer was lost.
+    Found(Box<Container>),
+    /// Seen after its start.
+    Started(Box<Container>),
+    Stopped(ContainerId),
+    Removed(ContainerId),
+    Renamed {
+        id: ContainerId,
+        to: String,
+    },
+    Pulled,
+    NetworkRemoved,
+}
+
+/// Why an operation did not happen, as far as the next step depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The image has to be pulled first.
+    ImageMissing { message: String },
+    /// A container that is not this device's has the name.
+    NameConflict { message: String },
+    /// It did not happen.
+    Refused { code: Code, message: String },
+    /// It may or may not have happened, or was planned from a stale picture: look first.
+    Unknown { code: Code, message: String },
+}

@@ -1,0 +1,30 @@
+//! To `observer`: look at the runtime.
+use crate::domain::container::Container;
+use crate::domain::time::Moment;
+use crate::runtime::{Hint, RuntimeError};
+use fleet_contracts::DeploymentName;
+use fleet_contracts::device::RuntimeInfo;
+use futures_util::stream::BoxStream;
+
+pub type Hints = BoxStream<'static, Result<Hint, RuntimeError>>;
+
+pub enum Observer {
+    /// List everything now.
+    Relist,
+    /// Look at one deployment now.
+    Look(DeploymentName),
+    Listed(Result<Observation, RuntimeError>),
+    Looked(DeploymentName, Result<Observation, RuntimeError>),
+    HintsOpened(Result<Hints, RuntimeError>),
+    /// The stream comes along, to be read on; None when it ended.
+    Hinted(Option<(Hint, Hints)>),
+    Died(DeploymentName),
+    RuntimeKnown(Result<RuntimeInfo, RuntimeError>),
+}
+
+/// What was seen, and when the look began: what was done after that moment is not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    pub begun: Moment,
+    pub containers: Vec<Container>,
+}

@@ -1,0 +1,5 @@
+//! To `ownership`.
+pub enum Ownership {
+    CheckDue,
+    Checked(bool),
+}

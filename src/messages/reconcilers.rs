@@ -1,0 +1,24 @@
+//! To the reconciler of one deployment.
+use super::effects::{Lane, Outcome};
+use super::observer::Observation;
+use crate::domain::desired::Wanted;
+use fleet_contracts::ServiceName;
+use std::sync::Arc;
+
+pub enum Reconciler {
+    /// This document is durable: bring it about.
+    Want(Arc<Wanted>),
+    /// Removed with authority: clear away everything of it.
+    Vanish,
+    Observed(Observation),
+    /// The runtime does not answer; what is known grows old.
+    Blinded(String),
+    /// These lanes are busy, no others.
+    Attached(Vec<Lane>),
+    Ended(Lane, Outcome),
+    Pulled { service: ServiceName, current: u64, total: u64 },
+    /// Time has passed, or somebody asked: look for something to do.
+    Tick,
+    /// Tell `deployments` how things stand, changed or not.
+    Retell,
+}

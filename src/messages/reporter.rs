@@ -1,0 +1,23 @@
+//! To `reporter`: publish states and device info.
+use crate::bus::{BusError, LinkState};
+use crate::domain::source::Snapshot;
+use crate::supervision::Reply;
+use fleet_contracts::DeploymentName;
+use fleet_contracts::device::{DeviceInfo, RuntimeInfo};
+use fleet_contracts::state::DeploymentState;
+use std::collections::BTreeSet;
+
+pub enum Reporter {
+    Link(LinkState),
+    State(Box<DeploymentState>),
+    /// The deployment is gone: so is its key.
+    Gone(DeploymentName),
+    /// A complete snapshot was judged: keys of any other deployment are left over from the past.
+    Keep(BTreeSet<DeploymentName>),
+    Runtime(RuntimeInfo),
+    Info(Reply<DeviceInfo>),
+    /// What the bucket holds of this device.
+    Found(Result<Snapshot, BusError>),
+    Sent { key: String, result: Result<(), BusError> },
+    RetryDue,
+}
