@@ -8,3 +8,4 @@ pub mod credentials;
 pub mod domain;
 pub mod runtime;
 pub mod store;
+pub mod supervision;
