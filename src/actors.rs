@@ -1,14 +1,9 @@
 //! The actors: one file each, one shape each. They own state and time and move messages; what to do
 //! is decided in `domain`. An actor knows others only by their messages and a stable `Address`.
-pub mod command_server;
-pub mod deployments;
 pub mod effects;
-pub mod heartbeat;
-pub mod kv_watcher;
 pub mod observer;
 pub mod ownership;
 pub mod reconciler;
-pub mod reporter;
 
 use crate::domain::backoff::Dice;
 use crate::domain::time::Moment;

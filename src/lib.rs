@@ -3,9 +3,11 @@
 //! Decisions are pure functions in [`domain`]; actors own state and time and move messages; adapters
 //! ([`runtime`], [`bus`], [`store`], [`credentials`]) speak to the world behind narrow traits.
 //! ARCHITECTURE.md is the map.
+pub mod actors;
 pub mod bus;
 pub mod credentials;
 pub mod domain;
+pub mod messages;
 pub mod runtime;
 pub mod store;
 pub mod supervision;

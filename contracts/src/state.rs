@@ -105,6 +105,16 @@ pub struct ServiceState {
     pub exit_code: Option<i64>,
     pub started_at: Option<Timestamp>,
     pub health: Option<Health>,
+    /// Only while its image is pulled and the runtime reports bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullProgress>,
+}
+
+/// Bytes received and expected of an image, over the layers known so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullProgress {
+    pub current: u64,
+    pub total: u64,
 }
 
 /// Value of key `state.<device>.<deployment>` in bucket `device-state`.

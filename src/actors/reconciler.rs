@@ -1,22 +1,249 @@
 //! Owns: one deployment: what is wanted of it, what was seen of it, what is being done.
-//! Hears: `deployments` (`Want`, `Vanish`), `observer` (`Observed`), `effects` (`Ended`), its timers.
+//! Hears: `deployments` (`Want`, `Vanish`), `observer` (`Observed`), `effects` (`Ended`), its timer.
 //! Tells: `effects` what to do, `deployments` how it stands.
-//! After a crash: asks all three again; nothing here has to survive.
+//! After a crash: asks all three again; nothing in here has to survive.
 use super::{Clock, dice};
 use crate::domain::container::{Container, ContainerId, Status};
-use crate::domain::desired::{Target, Wanted};
-use crate::domain::memory::{Image, Memory};
 use crate::domain::overlay::{self, Report};
-use crate::domain::plan::{Action, Cause, Rest, Step, View, plan, vacate};
-use crate::domain::picture::{Picture, Slot};
-use crate::domain::report::{self, SlotFacts};
+use crate::domain::picture::{Lane, Order, Picture, Setback};
+use crate::domain::plan::{Action, Step};
+use crate::domain::report::{Complaint, SlotFacts};
 use crate::domain::spec::Owner;
-use crate::domain::time::Moment;
 use crate::messages::deployments::{ChildNews, Deployments};
-use crate::messages::effects::{Creation, Effect, Effects, Failure, Job, Lane, Operation, Outcome};
+use crate::messages::effects::{Creation, Effect, Effects, Failure, Job, Operation, Outcome};
 use crate::messages::observer::{Observation, Observer};
 use crate::messages::reconcilers::Reconciler as Message;
 use crate::supervision::{Address, Context, Fault, Worker};
 use fleet_contracts::names::{container_name, network_name};
+use fleet_contracts::state::{Phase, PullProgress, ServiceState};
 use fleet_contracts::{DeploymentName, DeviceId, ServiceName};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+
+#[derive(Clone)]
+pub struct Args {
+    pub device: DeviceId,
+    pub name: DeploymentName,
+    pub deployments: Address<Deployments>,
+    pub effects: Address<Effects>,
+    pub observer: Address<Observer>,
+    pub clock: Clock,
+}
+
+pub struct Reconciler {
+    args: Args,
+    picture: Picture,
+    told: Option<Report>,
+}
+
+impl Worker for Reconciler {
+    type Msg = Message;
+    type Args = Args;
+
+    fn start(args: Args, _ctx: &mut Context<Message>) -> Result<Self, Fault> {
+        // An operation of the incarnation before may still run: its lane is found busy.
+        args.effects.send(Effects::Attach(args.name.clone()));
+        args.observer.send(Observer::Look(args.name.clone()));
+        args.deployments.send(Deployments::Child(args.name.clone(), ChildNews::Started));
+        Ok(Self { picture: Picture::new(args.name.clone()), args, told: None })
+    }
+
+    fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
+        match msg {
+            Message::Want(wanted) => self.cancel(|picture| picture.want(wanted)),
+            Message::Vanish => self.cancel(Picture::vanish),
+            Message::Observed(seen) => self.on_observed(seen),
+            Message::Blinded(why) => self.picture.blinded(why),
+            Message::Attached(lanes) => self.on_attached(lanes),
+            Message::Ended(lane, outcome) => self.on_ended(&lane, outcome),
+            Message::Pulled { service, current, total } => self.picture.progressed(&service, current, total),
+            Message::Tick => self.on_tick(),
+            Message::Retell => self.told = None,
+        }
+        self.go_on(ctx);
+        Ok(())
+    }
+}
+
+impl Reconciler {
+    /// Changes the picture, and ends the pulls that nobody wants any more.
+    fn cancel(&mut self, change: impl FnOnce(&mut Picture) -> Vec<Lane>) {
+        for lane in change(&mut self.picture) {
+            self.args.effects.send(Effects::Cancel { deployment: self.args.name.clone(), lane });
+        }
+    }
+
+    fn on_observed(&mut self, seen: Observation) {
+        self.picture.observed(seen.begun, seen.containers, self.args.clock.now(), dice());
+        // Its end may have been told to an incarnation that died: ask, once per look.
+        if self.picture.is_busy() {
+            self.args.effects.send(Effects::Attach(self.args.name.clone()));
+        }
+    }
+
+    fn on_attached(&mut self, lanes: Vec<Lane>) {
+        if self.picture.attached(lanes, self.args.clock.now()) {
+            self.look();
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if matches!(self.picture.order(), Order::None) {
+            self.args.deployments.send(Deployments::Child(self.args.name.clone(), ChildNews::Started));
+        }
+    }
+
+    fn on_ended(&mut self, lane: &Lane, outcome: Outcome) {
+        let (now, dice) = (self.args.clock.now(), dice());
+        match outcome {
+            Ok(effect) => self.on_effect(lane, effect),
+            Err(Failure::ImageMissing { message }) => self.picture.image_missing(lane, message, now, dice),
+            Err(Failure::NameConflict { message }) => self.picture.name_conflict(lane, message, now),
+            Err(Failure::Refused { code, message }) => {
+                self.picture.failed(lane, Setback { code, message, unsure: false }, now, dice);
+            }
+            Err(Failure::Unknown { code, message }) => {
+                self.picture.failed(lane, Setback { code, message, unsure: true }, now, dice);
+                self.look();
+            }
+        }
+    }
+
+    fn on_effect(&mut self, lane: &Lane, effect: Effect) {
+        let (now, dice) = (self.args.clock.now(), dice());
+        match effect {
+            Effect::Created { id, name, digest } => {
+                self.picture.created(lane, id, name, digest, now, dice);
+            }
+            Effect::Found(container) | Effect::Started(container) => {
+                self.picture.became(lane, *container, now, dice);
+            }
+            Effect::Stopped { id, code } => self.picture.cleared(lane, now, |all| {
+                if let Some(container) = all.get_mut(&id) {
+                    container.status = Status::Exited { code };
+                }
+            }),
+            Effect::Removed(id) => self.picture.cleared(lane, now, |all| drop(all.remove(&id))),
+            Effect::Renamed { id, to } => self.picture.cleared(lane, now, |all| rename(all, &id, to)),
+            Effect::Pulled => {
+                if let Lane::Image(service) = lane {
+                    self.picture.pulled(service, now);
+                }
+            }
+            Effect::NetworkRemoved => self.picture.network_removed(now),
+        }
+    }
+
+    fn look(&self) {
+        self.args.observer.send(Observer::Look(self.args.name.clone()));
+    }
+
+    /// Asks for everything that can be done now, says how things stand, and sets the alarm.
+    fn go_on(&mut self, ctx: &mut Context<Message>) {
+        let now = self.args.clock.now();
+        for (service, step) in self.picture.steps(now) {
+            if let Step::Do(action) = step {
+                self.perform(&service, action);
+            }
+        }
+        if self.picture.wants_network_removed() {
+            self.picture.network_removal_begun();
+            self.ask(Lane::Network, Operation::RemoveNetwork(network_name(&self.args.name)));
+        }
+        if self.picture.is_gone() {
+            self.args.deployments.send(Deployments::Child(self.args.name.clone(), ChildNews::Gone));
+        }
+        let steps = self.picture.steps(now);
+        self.report(&steps);
+        match self.picture.wake_at(&steps) {
+            Some(at) => ctx.after("wake", at.since(now), Message::Tick),
+            None => ctx.cancel_timer("wake"),
+        }
+    }
+
+    fn perform(&mut self, service: &ServiceName, action: Action) {
+        let Some((lane, operation)) = self.operation(service, &action) else { return };
+        self.picture.begun(lane.clone(), &action);
+        self.ask(lane, operation);
+    }
+
+    fn ask(&self, lane: Lane, operation: Operation) {
+        let job = Job { deployment: self.args.name.clone(), lane, operation };
+        self.args.effects.send(Effects::Perform(job));
+    }
+
+    fn operation(&self, service: &ServiceName, action: &Action) -> Option<(Lane, Operation)> {
+        let slot = Lane::Slot(service.clone());
+        Some(match action {
+            Action::Pull => {
+                let image = self.picture.target(service)?.service.image.clone();
+                (Lane::Image(service.clone()), Operation::Pull { image })
+            }
+            Action::Create(role) => {
+                let name = container_name(&self.args.name, service, *role);
+                (slot, Operation::Create(Box::new(self.creation(service, name)?)))
+            }
+            Action::Rename { id, to } => {
+                let to = container_name(&self.args.name, service, *to);
+                (slot, Operation::Rename { id: id.clone(), to })
+            }
+            Action::Stop { id, cause } => (slot, Operation::Stop { id: id.clone(), cause: *cause }),
+            Action::Start(id) => (slot, Operation::Start(id.clone())),
+            Action::Remove { id, cause } => (slot, Operation::Remove { id: id.clone(), cause: *cause }),
+        })
+    }
+
+    fn creation(&self, service: &ServiceName, name: String) -> Option<Creation> {
+        let Order::Run(wanted) = self.picture.order() else { return None };
+        let target = wanted.targets.get(service)?;
+        let Args { device, name: deployment, .. } = &self.args;
+        let owner = Owner { device, deployment, revision: wanted.revision };
+        let volumes = owner.volumes(target);
+        let spec = owner.create_spec(target);
+        Some(Creation { name, spec, digest: target.digest.clone(), volumes, labels: owner.labels() })
+    }
+
+    fn report(&mut self, steps: &[(ServiceName, Step)]) {
+        let revision = match self.picture.order() {
+            Order::None => return,
+            Order::Run(wanted) => wanted.revision,
+            Order::Vanish => 0,
+        };
+        let report = self.picture.tell(steps, |slots, phase, complaint| self.say(revision, slots, phase, complaint));
+        if self.told.as_ref() != Some(&report) {
+            self.told = Some(report.clone());
+            let news = ChildNews::Reports(report);
+            self.args.deployments.send(Deployments::Child(self.args.name.clone(), news));
+        }
+    }
+
+    fn say(&self, revision: u64, slots: &[SlotFacts<'_>], phase: Phase, complaint: Option<Complaint>) -> Report {
+        let retry_at = complaint.as_ref().and_then(|c| c.trouble.retry_at).and_then(|at| self.args.clock.wall(at));
+        let error = complaint.map(|complaint| overlay::last_error(complaint, retry_at));
+        let services = slots.iter().map(|slot| (slot.name.clone(), service_state(slot))).collect();
+        Report { revision, phase, error, services }
+    }
+}
+
+fn rename(all: &mut BTreeMap<ContainerId, Container>, id: &ContainerId, to: String) {
+    if let Some(container) = all.get_mut(id) {
+        container.name = to;
+    }
+}
+
+fn service_state(slot: &SlotFacts<'_>) -> ServiceState {
+    let shown = slot.in_service();
+    let exit_code = shown.and_then(|container| match container.status {
+        Status::Exited { code } => Some(code),
+        Status::Created | Status::Running(_) | Status::Stopping | Status::Lying | Status::Busy => None,
+    });
+    ServiceState {
+        phase: slot.phase(),
+        container_id: shown.map(|container| container.id.to_string()),
+        image_id: shown.and_then(|container| container.image_id.clone()),
+        restarts: slot.memory.restarts,
+        exit_code,
+        started_at: shown.and_then(|container| container.started_at),
+        health: None,
+        pull: slot.memory.progress.map(|(current, total)| PullProgress { current, total }),
+    }
+}

@@ -1,6 +1,6 @@
 //! One deployment as its reconciler knows it: what is wanted, what was seen, what is being done.
 use super::backoff::Dice;
-use super::container::{Container, ContainerId, Status};
+use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
 use super::memory::{About, Image, Memory, Trouble};
 use super::plan::{Action, Cause, Rest, Step, View, plan, vacate};
@@ -130,6 +130,7 @@ impl Picture {
                 self.containers.insert(container.id.clone(), container);
             }
         }
+        self.forget_empty_slots();
         let services: Vec<ServiceName> = self.slots.keys().cloned().collect();
         for service in services {
             if !stale(&self.slots, &self.busy, &service) {
@@ -138,6 +139,16 @@ impl Picture {
                 self.slot(&service).memory.tick();
             }
         }
+    }
+
+    /// Services that came and went must not pile up.
+    fn forget_empty_slots(&mut self) {
+        let Self { slots, order, containers, busy, .. } = self;
+        slots.retain(|name, _| {
+            matches!(order, Order::Run(wanted) if wanted.targets.contains_key(name))
+                || containers.values().any(|container| container.service == *name)
+                || busy.keys().any(|lane| matches!(lane, Lane::Slot(of) | Lane::Image(of) if of == name))
+        });
     }
 
     /// The runtime does not answer.
@@ -209,20 +220,16 @@ impl Picture {
         self.refresh(&service, now, dice);
     }
 
-    /// A container was created by this name.
-    pub fn created(&mut self, lane: &Lane, service: &ServiceName, id: ContainerId, name: String, now: Moment, dice: Dice) {
-        let Some(target) = self.target(service) else {
-            // The document changed meanwhile: a look will tell what it is now.
-            self.free(lane, now);
-            self.slot(service).unsure = true;
-            return;
-        };
+    /// A container was created, by this name and to this digest (which the document may no longer
+    /// want by now).
+    pub fn created(&mut self, lane: &Lane, id: ContainerId, name: String, digest: SpecDigest, now: Moment, dice: Dice) {
+        let Lane::Slot(service) = lane else { return };
         let container = Container {
             id,
             name,
             deployment: self.name.clone(),
             service: service.clone(),
-            digest: Some(target.digest.clone()),
+            digest: Some(digest),
             status: Status::Created,
             image_id: None,
             started_at: None,

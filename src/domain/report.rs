@@ -1,7 +1,7 @@
 //! From slots to what is told of a deployment.
 use super::memory::{Image, Memory, Trouble};
 use super::plan::{Rest, Step, View};
-use super::container::Status;
+use super::container::{Container, Status};
 use fleet_contracts::ServiceName;
 use fleet_contracts::desired::Restart;
 use fleet_contracts::state::{Code, Phase, ServicePhase};
@@ -38,6 +38,14 @@ impl SlotFacts<'_> {
             (_, Some(_)) => ServicePhase::Starting,
             (_, None) => ServicePhase::Pending,
         }
+    }
+
+    /// The container that answers for the service: the one that bears its name, unless the one it
+    /// replaces still runs.
+    pub fn in_service(&self) -> Option<&Container> {
+        let outgoing = self.view.others.iter().find(|container| container.status.is_alive());
+        let main = self.view.main.as_ref();
+        main.filter(|main| main.status.is_alive()).or(outgoing).or(main)
     }
 
     fn is_settled(&self) -> bool {

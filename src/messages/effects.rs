@@ -1,5 +1,5 @@
 //! To `effects`: carry out operations on the runtime, one at a time per lane.
-use crate::domain::container::{Container, ContainerId};
+use crate::domain::container::{Container, ContainerId, SpecDigest};
 pub use crate::domain::picture::Lane;
 use crate::domain::plan::Cause;
 use crate::domain::spec::CreateSpec;
@@ -52,6 +52,7 @@ pub enum Operation {
 pub struct Creation {
     pub name: String,
     pub spec: CreateSpec,
+    pub digest: SpecDigest,
     pub volumes: Vec<String>,
     /// For the network and the volumes.
     pub labels: BTreeMap<String, String>,
@@ -61,12 +62,19 @@ pub type Outcome = Result<Effect, Failure>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    Created(ContainerId),
+    Created {
+        id: ContainerId,
+        name: String,
+        digest: SpecDigest,
+    },
     /// The name was ours already: an earlier create whose answer was lost.
     Found(Box<Container>),
     /// Seen after its start.
     Started(Box<Container>),
-    Stopped(ContainerId),
+    Stopped {
+        id: ContainerId,
+        code: i64,
+    },
     Removed(ContainerId),
     Renamed {
         id: ContainerId,

@@ -1,10 +1,12 @@
 //! Single operations on the runtime. Each may be cut off at any await: whoever asks next looks at
 //! the runtime first.
-use crate::domain::container::{Container, ContainerId, Status};
+use super::short;
+use crate::domain::container::{Container, ContainerId, Process, Status};
 use crate::messages::effects::{Creation, Effect, Failure, Operation, Outcome};
-use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, RuntimeError};
+use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, RuntimeError, StopSettings};
 use fleet_contracts::state::Code;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// After SIGKILL a process goes as soon as the kernel can; one in uninterruptible I/O may not.
 const AFTER_KILL: Duration = Duration::from_secs(10);
@@ -36,7 +38,7 @@ async fn create(runtime: &dyn ContainerRuntime, creation: &Creation) -> Outcome 
         runtime.ensure_volume(volume, &creation.labels).await.map_err(failure)?;
     }
     match runtime.create(&creation.name, &creation.spec).await {
-        Ok(id) => Ok(Effect::Created(id)),
+        Ok(id) => Ok(created(creation, id)),
         Err(error) if error.kind == ErrorKind::NameInUse => name_in_use(runtime, creation).await,
         Err(error) => Err(failure(error)),
     }
@@ -52,14 +54,19 @@ async fn name_in_use(runtime: &dyn ContainerRuntime, creation: &Creation) -> Out
             message: format!(
                 "container {} has the name {name} and is not managed by this agent; \
                  remove or rename it, it is not touched",
-                super::short(id.as_str())
+                short(id.as_str())
             ),
         }),
         NameHolder::Nobody => {
             runtime.remove_orphan(name).await.map_err(failure)?;
-            runtime.create(name, &creation.spec).await.map(Effect::Created).map_err(failure)
+            let id = runtime.create(name, &creation.spec).await.map_err(failure)?;
+            Ok(created(creation, id))
         }
     }
+}
+
+fn created(creation: &Creation, id: ContainerId) -> Effect {
+    Effect::Created { id, name: creation.name.clone(), digest: creation.digest.clone() }
 }
 
 async fn start(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
@@ -73,38 +80,59 @@ async fn start(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
 /// Signal, wait for the process itself, kill. Not podman's own stop: its stops and removes share a
 /// pool of slots, so that a few slow ones would delay every other.
 pub async fn stop(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
-    let Some(process) = running(runtime, id).await? else { return Ok(Effect::Stopped(id.clone())) };
+    let process = match life(runtime, id).await? {
+        Life::Alive(process) => process,
+        Life::Ended { code } => return Ok(Effect::Stopped { id: id.clone(), code }),
+        Life::Gone => return Ok(Effect::Removed(id.clone())),
+    };
     let settings = runtime.stop_settings(id).await.map_err(failure)?;
     runtime.signal(id, &settings.signal).await.map_err(failure)?;
-    if tokio::time::timeout(settings.grace, runtime.death(process)).await.is_err() {
-        tracing::warn!(id = super::short(id.as_str()), grace_s = settings.grace.as_secs(), "deaf to {}, killing", settings.signal);
-        runtime.signal(id, "SIGKILL").await.map_err(failure)?;
-        if tokio::time::timeout(AFTER_KILL, runtime.death(process)).await.is_err() {
-            let message = format!("container {} does not die of SIGKILL (I/O that hangs?)", super::short(id.as_str()));
-            return Err(Failure::Unknown { code: Code::Timeout, message });
-        }
+    if timeout(settings.grace, runtime.death(process)).await.is_err() {
+        kill(runtime, id, process, &settings).await?;
     }
-    match running(runtime, id).await? {
-        None => Ok(Effect::Stopped(id.clone())),
-        Some(_) => Err(Failure::Unknown {
-            code: Code::Timeout,
-            message: format!("container {} was started again by somebody while it stopped", super::short(id.as_str())),
-        }),
+    match life(runtime, id).await? {
+        Life::Ended { code } => Ok(Effect::Stopped { id: id.clone(), code }),
+        Life::Gone => Ok(Effect::Removed(id.clone())),
+        Life::Alive(_) => {
+            let message = format!("container {} was started by somebody while it stopped", short(id.as_str()));
+            Err(Failure::Unknown { code: Code::Timeout, message })
+        }
     }
 }
 
-async fn running(
+async fn kill(
     runtime: &dyn ContainerRuntime,
     id: &ContainerId,
-) -> Result<Option<crate::domain::container::Process>, Failure> {
-    Ok(match see(runtime, id).await?.map(|container| container.status) {
-        Some(Status::Running(process)) => Some(process),
-        Some(Status::Stopping | Status::Busy) => {
-            let message = format!("somebody else works on container {}", super::short(id.as_str()));
-            return Err(Failure::Unknown { code: Code::Timeout, message });
-        }
-        Some(Status::Created | Status::Exited { .. } | Status::Lying) | None => None,
+    process: Process,
+    settings: &StopSettings,
+) -> Result<(), Failure> {
+    let grace_s = settings.grace.as_secs();
+    tracing::warn!(id = short(id.as_str()), grace_s, "deaf to {}, killed", settings.signal);
+    runtime.signal(id, "SIGKILL").await.map_err(failure)?;
+    timeout(AFTER_KILL, runtime.death(process)).await.map_err(|_| Failure::Unknown {
+        code: Code::Timeout,
+        message: format!("container {} does not die of SIGKILL (hanging I/O?)", short(id.as_str())),
     })
+}
+
+enum Life {
+    Alive(Process),
+    Ended { code: i64 },
+    Gone,
+}
+
+async fn life(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Result<Life, Failure> {
+    let Some(container) = see(runtime, id).await? else { return Ok(Life::Gone) };
+    match container.status {
+        Status::Running(process) => Ok(Life::Alive(process)),
+        Status::Exited { code } => Ok(Life::Ended { code }),
+        // The process is gone, its exit code lost: 137 is what a kill leaves.
+        Status::Created | Status::Lying => Ok(Life::Ended { code: 137 }),
+        Status::Stopping | Status::Busy => {
+            let message = format!("somebody else works on container {}", short(id.as_str()));
+            Err(Failure::Unknown { code: Code::Timeout, message })
+        }
+    }
 }
 
 async fn see(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Result<Option<Container>, Failure> {
@@ -115,7 +143,7 @@ async fn see(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Result<Option<
 }
 
 fn vanished(what: &str, id: &ContainerId) -> Failure {
-    let message = format!("{what} {}: the container is gone", super::short(id.as_str()));
+    let message = format!("{what} {}: the container is gone", short(id.as_str()));
     Failure::Unknown { code: Code::Start, message }
 }
 
