@@ -1,5 +1,6 @@
 //! The actors: one file each, one shape each. They own state and time and move messages; what to do
 //! is decided in `domain`. An actor knows others only by their messages and a stable `Address`.
+pub mod deployments;
 pub mod effects;
 pub mod observer;
 pub mod ownership;

@@ -1,11 +1,13 @@
 //! Decisions, and nothing else: no async, no clock, no I/O, no ractor.
 //!
+//! * [`book`]: all deployments: accepted, durable, told
 //! * [`judge`]: what a snapshot or a hint of the bucket authorises
 //! * [`plan`]: the next step of one service slot
 //! * [`memory`], [`backoff`]: what a slot remembers between steps, and how long it waits
 //! * [`picture`]: one deployment: its slots, what is seen in them, what is being done
 //! * [`report`], [`overlay`]: from slots to the published state
 pub mod backoff;
+pub mod book;
 pub mod container;
 pub mod desired;
 pub mod judge;

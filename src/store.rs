@@ -14,6 +14,14 @@ pub struct StoreError {
     pub source: io::Error,
 }
 
+impl StoreError {
+    /// Refused because this process does not own the state directory.
+    pub fn not_owner() -> Self {
+        let source = io::Error::new(io::ErrorKind::PermissionDenied, "this process does not own it");
+        Self { operation: "write", path: PathBuf::from("the state directory"), source }
+    }
+}
+
 /// The ledger's disk. A call that returned Ok survives a power cut; one that failed left the old
 /// value or the new one, never anything else.
 pub trait LedgerStore: Send + Sync + 'static {

@@ -32,8 +32,7 @@ pub enum DiskNews {
     Saved(Record),
     Forgotten(DeploymentName),
     FollowedSaved(Followed),
-    /// The write comes back to be tried again.
-    Failed(Write, StoreError),
+    Failed(StoreError),
     /// Try again.
     Retry,
 }
@@ -70,8 +69,6 @@ pub enum Question {
     Retell,
     /// `kv_watcher` is new, or lost its bucket, and asks whether it may create one.
     MayCreateSource,
-    /// The keyed supervisor is new and wants its children.
-    Children,
 }
 
 /// How the device stands.

@@ -100,6 +100,10 @@ impl<M: Send + 'static> Context<M> {
         self.timers.remove(key);
     }
 
+    pub fn has_timer(&self, key: &'static str) -> bool {
+        self.timers.contains_key(key)
+    }
+
     /// Shown as state `waiting` with this text; `None` ends it.
     pub fn waiting_for(&mut self, what: Option<String>) {
         self.link.live.waiting_for(what);

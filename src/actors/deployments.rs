@@ -1,0 +1,339 @@
+//! Owns: the ledger: what should run, and what was told of it.
+//! Hears: `kv_watcher` (`Source`), the disk, reconcilers (`Child`), `observer` (`Runtime`), questions.
+//! Tells: reconcilers their duty, `reporter` every changed state.
+//! After a crash: reads the ledger again; reconcilers tell their state again when asked.
+use crate::domain::book::{Book, Duty, Judged};
+use crate::domain::ledger::Ledger;
+use crate::domain::source::Snapshot;
+use crate::messages::deployments::{
+    ChildNews, Deployments as Message, DiskNews, Overview, Question, RuntimeNews, SourceNews, Write,
+};
+use crate::messages::kv_watcher::KvWatcher;
+use crate::messages::observer::Observer;
+use crate::messages::reconcilers::Reconciler;
+use crate::messages::reporter::Reporter;
+use crate::store::{LedgerStore, OwnershipView, StoreError};
+use crate::supervision::{Address, Context, Fault, Keyed, Worker};
+use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
+use reasons::Reasons;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use writes::Writes;
+
+mod reasons;
+mod writes;
+
+/// A full or read-only disk is tried again this often: nothing new is accepted meanwhile.
+const DISK_RETRY: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub struct Args {
+    pub device: DeviceId,
+    pub store: Arc<dyn LedgerStore>,
+    pub ownership: OwnershipView,
+    pub reconcilers: Keyed<DeploymentName, Reconciler>,
+    pub reporter: Address<Reporter>,
+    pub kv_watcher: Address<KvWatcher>,
+    pub observer: Address<Observer>,
+    /// False: desired state is logged and dropped.
+    pub runtime_enabled: bool,
+}
+
+pub struct Deployments {
+    args: Args,
+    /// None until the ledger is read: nothing is judged before.
+    book: Option<Book>,
+    writes: Writes,
+    reasons: Reasons,
+    /// Deployments whose containers the runtime listed.
+    labelled: Option<BTreeSet<DeploymentName>>,
+    snapshot_seen: bool,
+}
+
+impl Worker for Deployments {
+    type Msg = Message;
+    type Args = Args;
+
+    fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
+        let deployments = Self {
+            book: None,
+            writes: Writes::default(),
+            reasons: Reasons::default(),
+            labelled: None,
+            snapshot_seen: false,
+            args,
+        };
+        deployments.load(ctx);
+        Ok(deployments)
+    }
+
+    fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
+        match msg {
+            Message::Source(news) => self.on_source(news),
+            Message::Disk(news) => self.on_disk(news, ctx)?,
+            Message::Child(name, news) => self.on_child(name, news),
+            Message::Runtime(news) => self.on_runtime(news),
+            Message::Ask(question) => self.on_question(question),
+        }
+        self.publish();
+        self.write_on(ctx);
+        Ok(())
+    }
+}
+
+impl Deployments {
+    fn load(&self, ctx: &mut Context<Message>) {
+        let store = self.args.store.clone();
+        ctx.spawn_blocking("reading the ledger", move || Message::Disk(DiskNews::Loaded(store.load())));
+    }
+
+    fn on_source(&mut self, news: SourceNews) {
+        match news {
+            SourceNews::Missing => self.reasons.source_missing = true,
+            SourceNews::Snapshot(snapshot) => {
+                self.reasons.source_missing = false;
+                self.on_snapshot(&snapshot);
+            }
+            SourceNews::Hints(entries) => {
+                if !self.args.runtime_enabled {
+                    return log_dropped(entries.len());
+                }
+                let Some(book) = &mut self.book else { return };
+                let judged: Vec<Option<Judged>> = entries.iter().map(|entry| book.hint(entry)).collect();
+                if judged.iter().any(Option::is_none) {
+                    self.args.kv_watcher.send(KvWatcher::Resnapshot);
+                }
+                judged.into_iter().flatten().for_each(|judged| self.carry_out(judged));
+            }
+        }
+    }
+
+    fn on_snapshot(&mut self, snapshot: &Snapshot) {
+        if !self.args.runtime_enabled {
+            return log_dropped(snapshot.entries.len());
+        }
+        let Some(book) = &mut self.book else { return };
+        let judged = book.snapshot(snapshot);
+        self.reasons.bad_keys.clear();
+        self.carry_out(judged);
+        self.snapshot_seen = true;
+        self.prune();
+    }
+
+    /// Queues what was judged. Nothing else happens before it is durable.
+    fn carry_out(&mut self, judged: Judged) {
+        for key in judged.bad_keys {
+            if self.reasons.bad_keys.insert(key.clone()) {
+                tracing::warn!(key, "the key's last part is no deployment name (a-z 0-9 -): ignored");
+            }
+        }
+        let followed = judged.followed.map(Write::Followed);
+        let records = judged.records.into_iter().map(Write::Save);
+        followed.into_iter().chain(records).for_each(|write| self.writes.push(write));
+        for name in judged.gone {
+            self.args.reporter.send(Reporter::Gone(name));
+        }
+    }
+
+    /// State keys of deployments that are in neither ledger, labels nor snapshot are from the past.
+    fn prune(&self) {
+        if let (Some(book), Some(labelled), true) = (&self.book, &self.labelled, self.snapshot_seen) {
+            let keep = book.names().union(labelled).cloned().collect();
+            self.args.reporter.send(Reporter::Keep(keep));
+        }
+    }
+
+    fn on_disk(&mut self, news: DiskNews, ctx: &mut Context<Message>) -> Result<(), Fault> {
+        match news {
+            DiskNews::Loaded(Ok(ledger)) => self.on_loaded(ledger),
+            // Without the ledger nothing can be judged: restart with backoff, containers run on.
+            DiskNews::Loaded(Err(error)) => return Err(Fault::new(format!("the ledger is not readable: {error}"))),
+            DiskNews::Saved(record) => {
+                self.written();
+                let name = record.name.clone();
+                let duty = self.book.as_mut().and_then(|book| book.saved(record));
+                if let Some(duty) = duty {
+                    self.assign(&name, duty);
+                }
+            }
+            DiskNews::FollowedSaved(_) => self.written(),
+            DiskNews::Forgotten(name) => {
+                self.written();
+                if self.book.as_mut().is_some_and(|book| book.forgotten(&name)) {
+                    tracing::info!(deployment = %name, "gone");
+                    self.args.reconcilers.retire(&name);
+                    self.args.reporter.send(Reporter::Gone(name));
+                }
+            }
+            DiskNews::Failed(error) => self.on_write_failed(&error, ctx),
+            DiskNews::Retry => {}
+        }
+        Ok(())
+    }
+
+    fn on_loaded(&mut self, ledger: Ledger) {
+        for file in &ledger.quarantined {
+            tracing::error!(file, "unreadable in both copies: moved aside; what it described keeps running");
+        }
+        self.reasons.quarantined = !ledger.quarantined.is_empty();
+        tracing::info!(deployments = ledger.records.len(), "the ledger is read");
+        let book = Book::new(self.args.device.clone(), ledger);
+        book.duties().for_each(|name| self.args.reconcilers.ensure(name.clone()));
+        self.book = Some(book);
+        // Reconcilers that lived on since before a crash of this actor.
+        self.args.reconcilers.broadcast(|_| Reconciler::Retell);
+        self.args.kv_watcher.send(KvWatcher::Resnapshot);
+    }
+
+    fn assign(&self, name: &DeploymentName, duty: Duty) {
+        self.args.reconcilers.ensure(name.clone());
+        // One that is not up yet asks when it is.
+        self.args.reconcilers.send(name, order(duty));
+    }
+
+    fn written(&mut self) {
+        self.writes.done();
+        if std::mem::take(&mut self.reasons.disk_failing) {
+            tracing::info!("the state directory can be written again");
+        }
+    }
+
+    fn on_write_failed(&mut self, error: &StoreError, ctx: &mut Context<Message>) {
+        self.writes.failed();
+        if !std::mem::replace(&mut self.reasons.disk_failing, true) {
+            tracing::error!(%error, "the ledger cannot be written: nothing new is accepted until it can");
+        }
+        ctx.after("disk", DISK_RETRY, Message::Disk(DiskNews::Retry));
+    }
+
+    /// Makes the next write. While the disk fails, only the timer tries again.
+    fn write_on(&mut self, ctx: &mut Context<Message>) {
+        if self.reasons.disk_failing && ctx.has_timer("disk") {
+            return;
+        }
+        let Some(write) = self.writes.next() else { return };
+        let (store, ours) = (self.args.store.clone(), self.args.ownership.is_ours());
+        ctx.spawn_blocking(describe(&write), move || {
+            Message::Disk(if ours { perform(&*store, write) } else { DiskNews::Failed(StoreError::not_owner()) })
+        });
+    }
+
+    fn on_child(&mut self, name: DeploymentName, news: ChildNews) {
+        let Some(book) = &mut self.book else { return };
+        match news {
+            ChildNews::Started => match book.duty(&name) {
+                Some(duty) => drop(self.args.reconcilers.send(&name, order(duty))),
+                None => self.args.reconcilers.retire(&name),
+            },
+            ChildNews::Reports(report) => book.reported(&name, report),
+            ChildNews::Gone => {
+                if book.may_forget(&name) {
+                    self.writes.push(Write::Forget(name));
+                }
+            }
+        }
+    }
+
+    fn on_runtime(&mut self, news: RuntimeNews) {
+        match news {
+            RuntimeNews::Reachable { deployments } => {
+                self.reasons.runtime_unreachable = false;
+                let first = self.labelled.replace(deployments.into_iter().collect()).is_none();
+                if first {
+                    self.prune();
+                }
+            }
+            RuntimeNews::Unreachable(_) => self.reasons.runtime_unreachable = true,
+        }
+    }
+
+    fn on_question(&mut self, question: Question) {
+        match question {
+            Question::Overview(reply) => reply.send(self.overview()),
+            Question::Confirm(names, reply) => reply.send(self.confirm(&names)),
+            Question::Reconcile(name, reply) => reply.send(self.reconcile(name)),
+            Question::Retell => {
+                let states = self.book.iter().flat_map(Book::states);
+                states.for_each(|state| drop(self.args.reporter.send(Reporter::State(Box::new(state.clone())))));
+                self.prune();
+            }
+            Question::MayCreateSource => {
+                if self.book.as_ref().is_some_and(|book| !book.has_followed()) {
+                    self.args.kv_watcher.send(KvWatcher::CreateSource);
+                }
+            }
+        }
+    }
+
+    fn overview(&self) -> Overview {
+        let book = self.book.as_ref();
+        Overview {
+            states: book.map(|book| book.states().cloned().collect()).unwrap_or_default(),
+            counts: book.map(Book::counts).unwrap_or_default(),
+            reasons: self.reasons.words(book),
+        }
+    }
+
+    fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<DeploymentName>, String> {
+        let book = self.book.as_mut().ok_or("the ledger is still being read")?;
+        let records = book.confirm(names).map_err(|name| format!("no removal of {name} is held"))?;
+        records.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
+        Ok(names.to_vec())
+    }
+
+    fn reconcile(&self, name: Option<DeploymentName>) -> Option<Vec<DeploymentName>> {
+        let all: Vec<DeploymentName> = self.book.as_ref()?.duties().cloned().collect();
+        let chosen = match name {
+            Some(name) => vec![all.into_iter().find(|known| *known == name)?],
+            None => all,
+        };
+        self.args.observer.send(Observer::Relist);
+        Some(chosen)
+    }
+
+    fn publish(&mut self) {
+        let Some(book) = &mut self.book else { return };
+        for state in book.changes(Timestamp::now()) {
+            let error = state.last_error.as_ref().map(|error| error.message.as_str());
+            let (deployment, phase) = (&state.deployment, state.phase);
+            tracing::info!(%deployment, %phase, revision = state.observed_revision, error, "state");
+            self.args.reporter.send(Reporter::State(Box::new(state)));
+        }
+    }
+}
+
+fn order(duty: Duty) -> Reconciler {
+    match duty {
+        Duty::Run(wanted) => Reconciler::Want(wanted),
+        Duty::Vanish => Reconciler::Vanish,
+    }
+}
+
+fn log_dropped(entries: usize) {
+    if entries > 0 {
+        tracing::info!(entries, "desired state dropped: [agent] runtime_enabled is false");
+    }
+}
+
+fn describe(write: &Write) -> String {
+    match write {
+        Write::Save(record) => format!("writing the record of {}", record.name),
+        Write::Forget(name) => format!("forgetting {name}"),
+        Write::Followed(_) => "writing which bucket is followed".to_owned(),
+    }
+}
+
+fn perform(store: &dyn LedgerStore, write: Write) -> DiskNews {
+    let done = match &write {
+        Write::Save(record) => store.save(record),
+        Write::Forget(name) => store.forget(name),
+        Write::Followed(followed) => store.save_followed(followed),
+    };
+    match (done, write) {
+        (Err(error), _) => DiskNews::Failed(error),
+        (Ok(()), Write::Save(record)) => DiskNews::Saved(record),
+        (Ok(()), Write::Forget(name)) => DiskNews::Forgotten(name),
+        (Ok(()), Write::Followed(followed)) => DiskNews::FollowedSaved(followed),
+    }
+}

@@ -1,0 +1,101 @@
+//! The ledger's writes that are still to be made: one at a time, the latest per object.
+use crate::domain::ledger::{Followed, Record};
+use crate::messages::deployments::Write;
+use fleet_contracts::DeploymentName;
+use std::collections::VecDeque;
+
+#[derive(Debug, Default)]
+pub struct Writes {
+    waiting: VecDeque<Write>,
+    in_flight: Option<Write>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Object<'a> {
+    Deployment(&'a DeploymentName),
+    Followed,
+}
+
+fn object(write: &Write) -> Object<'_> {
+    match write {
+        Write::Save(Record { name, .. }) | Write::Forget(name) => Object::Deployment(name),
+        Write::Followed(Followed { .. }) => Object::Followed,
+    }
+}
+
+impl Writes {
+    /// Queues a write; a waiting one of the same object is replaced, so the queue is bounded by the
+    /// number of objects.
+    pub fn push(&mut self, write: Write) {
+        if self.in_flight.as_ref() == Some(&write) && !self.is_waiting(&write) {
+            return;
+        }
+        match self.waiting.iter_mut().find(|waiting| object(waiting) == object(&write)) {
+            Some(waiting) => *waiting = write,
+            None => self.waiting.push_back(write),
+        }
+    }
+
+    fn is_waiting(&self, write: &Write) -> bool {
+        self.waiting.iter().any(|waiting| object(waiting) == object(write))
+    }
+
+    /// The next write to make, when none is being made.
+    pub fn next(&mut self) -> Option<Write> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        self.in_flight = self.waiting.pop_front();
+        self.in_flight.clone()
+    }
+
+    pub fn done(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// It was not made: it comes first again, unless something newer waits for the same object.
+    pub fn failed(&mut self) {
+        if let Some(write) = self.in_flight.take().filter(|write| !self.is_waiting(write)) {
+            self.waiting.push_front(write);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forget(name: &str) -> Write {
+        Write::Forget(name.parse().unwrap())
+    }
+
+    #[test]
+    fn one_write_is_made_at_a_time_and_a_failed_one_comes_first_again() {
+        let mut writes = Writes::default();
+        writes.push(forget("a"));
+        writes.push(forget("b"));
+        assert_eq!(writes.next(), Some(forget("a")));
+        assert_eq!(writes.next(), None);
+        writes.failed();
+        assert_eq!(writes.next(), Some(forget("a")));
+        writes.done();
+        assert_eq!(writes.next(), Some(forget("b")));
+    }
+
+    #[test]
+    fn the_latest_write_of_an_object_wins() {
+        let followed = |n| {
+            let incarnation = crate::domain::source::Incarnation("i".into());
+            Write::Followed(Followed { incarnation, last_sequence: n })
+        };
+        let mut writes = Writes::default();
+        writes.push(followed(1));
+        writes.push(followed(2));
+        assert_eq!(writes.next(), Some(followed(2)));
+        writes.push(followed(3));
+        writes.failed();
+        assert_eq!(writes.next(), Some(followed(3)));
+        writes.done();
+        assert_eq!(writes.next(), None);
+    }
+}

@@ -1,0 +1,313 @@
+//! All deployments of the device: what was accepted of each, what is durable, what was said of it.
+use super::desired::Wanted;
+use super::judge::{self, Records, Ruling, Verdict};
+use super::ledger::{self, Followed, Record};
+use super::overlay::{Accepted, Known, Objection, Report, is_change};
+use super::source::{Entry, Operation, Snapshot};
+use fleet_contracts::state::{Code, DeploymentState, Phase};
+use fleet_contracts::device::DeploymentCounts;
+use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Longest refusal in a state, in bytes: a document can have thousands of problems.
+const MESSAGE_CAP: usize = 2000;
+
+/// What the reconciler of a deployment should be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Duty {
+    Run(Arc<Wanted>),
+    Vanish,
+}
+
+/// What a judgement asks to be written.
+#[derive(Debug, Default)]
+pub struct Judged {
+    pub records: Vec<Record>,
+    pub followed: Option<Followed>,
+    /// Deployments of which nothing is known any more.
+    pub gone: Vec<DeploymentName>,
+    pub bad_keys: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct Book {
+    device: DeviceId,
+    /// With the writes that are still under way: what the next entry is judged against.
+    records: Records,
+    /// On disk: what may be acted on.
+    durable: Records,
+    followed: Option<Followed>,
+    duties: BTreeMap<DeploymentName, Duty>,
+    known: BTreeMap<DeploymentName, Known>,
+    told: BTreeMap<DeploymentName, DeploymentState>,
+}
+
+impl Book {
+    pub fn new(device: DeviceId, ledger: ledger::Ledger) -> Self {
+        let records: Records = ledger.records.into_iter().map(|r| (r.name.clone(), r)).collect();
+        let mut book = Self {
+            device,
+            durable: Records::new(),
+            followed: ledger.followed,
+            duties: BTreeMap::new(),
+            known: BTreeMap::new(),
+            told: BTreeMap::new(),
+            records: records.clone(),
+        };
+        for record in records.into_values() {
+            book.saved(record);
+        }
+        book
+    }
+
+    pub fn has_followed(&self) -> bool {
+        self.followed.is_some() || !self.records.is_empty()
+    }
+
+    /// Judges a complete snapshot; nothing is acted on before the records it returns are durable.
+    pub fn snapshot(&mut self, snapshot: &Snapshot) -> Judged {
+        let Ruling { verdicts, held, source_reset: _, followed, bad_keys } =
+            judge::snapshot(&self.device, &self.records, self.followed.as_ref(), snapshot);
+        let mut judged = Judged { bad_keys, ..Judged::default() };
+        for (name, verdict) in verdicts {
+            self.apply(name, verdict, &mut judged);
+        }
+        self.hold(&held);
+        self.forget_unfounded(snapshot, &mut judged);
+        let moved = self.followed.as_ref().is_none_or(|before| before.incarnation != followed.incarnation);
+        if moved || !judged.records.is_empty() {
+            judged.followed = Some(followed.clone());
+        }
+        self.followed = Some(followed);
+        judged
+    }
+
+    /// Judges one entry of a watch. `None`: only a full snapshot can tell.
+    pub fn hint(&mut self, entry: &Entry) -> Option<Judged> {
+        let mut judged = Judged::default();
+        let name = match judge::name_of(&self.device, &entry.key) {
+            None => return Some(judged),
+            Some(Err(key)) => {
+                judged.bad_keys.push(key);
+                return Some(judged);
+            }
+            Some(Ok(name)) => name,
+        };
+        let followed = self.followed.as_mut()?;
+        let verdict = judge::hint(&self.records, followed, &name, entry)?;
+        followed.last_sequence = followed.last_sequence.max(entry.revision);
+        let unfounded = entry.operation == Operation::Removed && !self.records.contains_key(&name);
+        if unfounded && self.known.remove(&name).is_some() {
+            self.told.remove(&name);
+            judged.gone.push(name.clone());
+        }
+        self.apply(name, verdict, &mut judged);
+        Some(judged)
+    }
+
+    fn apply(&mut self, name: DeploymentName, verdict: Verdict, judged: &mut Judged) {
+        match verdict {
+            Verdict::Nothing => {}
+            Verdict::Stale { revision } => {
+                let message = format!("revision {revision}: older than what this device acted on; publish it again");
+                self.object(name, Code::StaleRevision, message);
+            }
+            Verdict::Remove(record) => self.take(record, judged),
+            Verdict::Accept(record) => match refusal(&record) {
+                Some((code, message)) => self.object(name, code, message),
+                None => self.take(record, judged),
+            },
+        }
+    }
+
+    fn take(&mut self, record: Record, judged: &mut Judged) {
+        self.records.insert(record.name.clone(), record.clone());
+        judged.records.push(record);
+    }
+
+    fn object(&mut self, name: DeploymentName, code: Code, message: String) {
+        let message = shorten(message);
+        self.known.entry(name).or_default().objection = Some(Objection { code, message });
+    }
+
+    /// Marks the removals that are held now, and no others.
+    fn hold(&mut self, held: &BTreeSet<DeploymentName>) {
+        for (name, known) in &mut self.known {
+            let marked = known.objection.as_ref().is_some_and(|o| o.code == Code::RemovalHeld);
+            if held.contains(name) && known.objection.is_none() {
+                let message = format!("its key is gone, but that alone removes nothing; `fleetctl confirm` removes {name}");
+                known.objection = Some(Objection { code: Code::RemovalHeld, message });
+            } else if marked && !held.contains(name) {
+                known.objection = None;
+            }
+        }
+    }
+
+    /// Refused documents that were taken back leave nothing behind.
+    fn forget_unfounded(&mut self, snapshot: &Snapshot, judged: &mut Judged) {
+        let put = |entry: &&Entry| entry.operation != Operation::Removed;
+        let named: BTreeSet<_> =
+            snapshot.entries.iter().filter(put).filter_map(|e| judge::name_of(&self.device, &e.key)?.ok()).collect();
+        let Self { known, records, told, .. } = self;
+        known.retain(|name, _| {
+            let founded = records.contains_key(name) || named.contains(name);
+            if !founded {
+                told.remove(name);
+                judged.gone.push(name.clone());
+            }
+            founded
+        });
+    }
+
+    /// The records of held removals that an operator confirms, or the first that is not held.
+    pub fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<Record>, DeploymentName> {
+        let is_held = |name: &DeploymentName| {
+            let objection = self.known.get(name).and_then(|known| known.objection.as_ref());
+            objection.is_some_and(|objection| objection.code == Code::RemovalHeld)
+        };
+        if let Some(other) = names.iter().find(|name| !is_held(name)) {
+            return Err(other.clone());
+        }
+        let records: Vec<Record> = names.iter().filter_map(|name| Some(judge::confirmed(self.records.get(name)?))).collect();
+        self.records.extend(records.iter().map(|record| (record.name.clone(), record.clone())));
+        Ok(records)
+    }
+
+    /// A record is durable: it may be acted on. Returns the duty, when it changed.
+    pub fn saved(&mut self, record: Record) -> Option<Duty> {
+        let name = record.name.clone();
+        let known = self.known.entry(name.clone()).or_default();
+        let before = self.durable.insert(name.clone(), record.clone());
+        match &record.wanted {
+            ledger::Wanted::Removed => {
+                (known.removing, known.objection) = (true, None);
+                self.duties.insert(name, Duty::Vanish);
+                Some(Duty::Vanish)
+            }
+            ledger::Wanted::Present(document) => {
+                let same = before.is_some_and(|before| before.wanted == record.wanted);
+                if let (true, Some(accepted)) = (same, &mut known.accepted) {
+                    (accepted.revision, known.objection) = (record.revision, None);
+                    return None;
+                }
+                match Wanted::read(document, record.revision) {
+                    Ok(wanted) => Some(self.wants(name, wanted)),
+                    // Only a ledger of another version can hold what this one refuses.
+                    Err(refusal) => {
+                        let message = format!("revision {}: {refusal}", record.revision);
+                        known.objection = Some(Objection { code: Code::InvalidSpec, message: shorten(message) });
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn wants(&mut self, name: DeploymentName, wanted: Wanted) -> Duty {
+        let known = self.known.entry(name.clone()).or_default();
+        (known.removing, known.objection) = (false, None);
+        known.accepted = Some(Accepted {
+            revision: wanted.revision,
+            since_revision: wanted.revision,
+            spec_digest: wanted.digest.to_string(),
+            warnings: wanted.warnings.clone(),
+        });
+        let duty = Duty::Run(Arc::new(wanted));
+        self.duties.insert(name, duty.clone());
+        duty
+    }
+
+    pub fn duty(&self, name: &DeploymentName) -> Option<Duty> {
+        self.duties.get(name).cloned()
+    }
+
+    pub fn duties(&self) -> impl Iterator<Item = &DeploymentName> {
+        self.duties.keys()
+    }
+
+    pub fn names(&self) -> BTreeSet<DeploymentName> {
+        self.known.keys().chain(self.records.keys()).cloned().collect()
+    }
+
+    pub fn reported(&mut self, name: &DeploymentName, report: Report) {
+        if let Some(known) = self.known.get_mut(name) {
+            known.report = Some(report);
+        }
+    }
+
+    /// Whether the record may be forgotten now that nothing of the deployment is left.
+    pub fn may_forget(&self, name: &DeploymentName) -> bool {
+        self.records.get(name).is_some_and(|record| record.wanted == ledger::Wanted::Removed)
+    }
+
+    /// The record is off the disk. Returns whether the deployment is gone for good: it may have been
+    /// wanted again meanwhile.
+    pub fn forgotten(&mut self, name: &DeploymentName) -> bool {
+        self.durable.remove(name);
+        if !self.may_forget(name) {
+            return false;
+        }
+        self.records.remove(name);
+        self.duties.remove(name);
+        self.known.remove(name);
+        self.told.remove(name);
+        true
+    }
+
+    /// The states that changed since they were last told.
+    pub fn changes(&mut self, at: Timestamp) -> Vec<DeploymentState> {
+        let Self { known, told, device, .. } = self;
+        let states = known.iter().map(|(name, known)| known.state(device, name, at));
+        let changed: Vec<_> = states.filter(|state| is_change(told.get(&state.deployment), state)).collect();
+        told.extend(changed.iter().map(|state| (state.deployment.clone(), state.clone())));
+        changed
+    }
+
+    pub fn states(&self) -> impl Iterator<Item = &DeploymentState> {
+        self.told.values()
+    }
+
+    pub fn counts(&self) -> DeploymentCounts {
+        let count = |wanted: &[Phase]| {
+            let n = self.told.values().filter(|state| wanted.contains(&state.phase)).count();
+            u32::try_from(n).unwrap_or(u32::MAX)
+        };
+        DeploymentCounts {
+            total: u32::try_from(self.told.len()).unwrap_or(u32::MAX),
+            running: count(&[Phase::Running, Phase::Completed]),
+            failed: count(&[Phase::Failed]),
+        }
+    }
+
+    /// Whether some deployment was last written in another life of the bucket.
+    pub fn is_source_reset(&self) -> bool {
+        let life = self.followed.as_ref().map(|followed| &followed.incarnation);
+        self.records.values().any(|record| life.is_some_and(|life| record.incarnation != *life))
+    }
+
+    pub fn has_held(&self) -> bool {
+        let codes = self.known.values().filter_map(|known| known.objection.as_ref());
+        codes.into_iter().any(|objection| objection.code == Code::RemovalHeld)
+    }
+}
+
+/// Why a document cannot be accepted.
+fn refusal(record: &Record) -> Option<(Code, String)> {
+    use fleet_contracts::desired::Refusal;
+    let ledger::Wanted::Present(document) = &record.wanted else { return None };
+    let refusal = Wanted::read(document, record.revision).err()?;
+    let code = match refusal {
+        Refusal::UnsupportedType(_) => Code::UnsupportedType,
+        Refusal::InvalidSpec(_) => Code::InvalidSpec,
+    };
+    Some((code, format!("revision {}: {refusal}", record.revision)))
+}
+
+fn shorten(mut message: String) -> String {
+    if message.len() > MESSAGE_CAP {
+        message.truncate(message.floor_char_boundary(MESSAGE_CAP));
+        message.push('…');
+    }
+    message
+}
