@@ -1,13 +1,19 @@
 //! The actors: one file each, one shape each. They own state and time and move messages; what to do
 //! is decided in `domain`. An actor knows others only by their messages and a stable `Address`.
+pub mod command_server;
 pub mod deployments;
 pub mod effects;
+pub mod heartbeat;
+pub mod kv_watcher;
 pub mod observer;
 pub mod ownership;
 pub mod reconciler;
+pub mod reporter;
 
+use crate::bus::{Bus, LinkState};
 use crate::domain::backoff::Dice;
 use crate::domain::time::Moment;
+use crate::supervision::Context;
 use fleet_contracts::{DeviceId, Timestamp};
 use std::time::Duration;
 
@@ -58,4 +64,52 @@ pub(crate) fn jittered(plain: Duration) -> Duration {
 /// The wait before the `nth` attempt (from 0) at something that failed: doubling from one second.
 pub(crate) fn retry_delay(nth: u32, cap: Duration) -> Duration {
     jittered(cap.min(Duration::from_secs(1 << nth.min(16))))
+}
+
+/// A wait that spreads what a whole fleet does after a reconnect, short enough that nobody notices.
+pub(crate) fn spread() -> Duration {
+    Duration::from_secs(2).mul_f64(fastrand::f64())
+}
+
+/// The link's state, as a worker of `link` follows it.
+pub(crate) struct LinkWatch {
+    states: tokio::sync::watch::Receiver<LinkState>,
+}
+
+impl LinkWatch {
+    pub fn new(bus: &dyn Bus) -> Self {
+        let mut states = bus.link();
+        // The state at the start is news too.
+        states.mark_changed();
+        Self { states }
+    }
+
+    pub fn is_up(&self) -> bool {
+        matches!(*self.states.borrow(), LinkState::Connected { .. })
+    }
+
+    /// Has the next state sent to the actor. Call it again when that message came.
+    pub fn next<M: Send + 'static>(&mut self, ctx: &mut Context<M>, message: fn(LinkState) -> M) {
+        let mut states = self.states.clone();
+        // What is waited for is the change after the state that was last told.
+        self.states.mark_unchanged();
+        ctx.background(async move {
+            if states.changed().await.is_err() {
+                // The bus is gone: the process is ending.
+                std::future::pending::<()>().await;
+            }
+            let state = states.borrow_and_update().clone();
+            message(state)
+        });
+    }
+}
+
+pub(crate) fn waiting_text(state: &LinkState) -> Option<String> {
+    match state {
+        LinkState::Connected { .. } => None,
+        LinkState::Connecting { attempts, last_error } => {
+            let why = last_error.as_deref().unwrap_or("first attempt");
+            Some(format!("NATS, attempt {attempts} ({why})"))
+        }
+    }
 }

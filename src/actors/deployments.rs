@@ -148,7 +148,9 @@ impl Deployments {
         match news {
             DiskNews::Loaded(Ok(ledger)) => self.on_loaded(ledger),
             // Without the ledger nothing can be judged: restart with backoff, containers run on.
-            DiskNews::Loaded(Err(error)) => return Err(Fault::new(format!("the ledger is not readable: {error}"))),
+            DiskNews::Loaded(Err(error)) => {
+                return Err(Fault::new(format!("the ledger is not readable: {error}")));
+            }
             DiskNews::Saved(record) => {
                 self.written();
                 let name = record.name.clone();
@@ -215,7 +217,11 @@ impl Deployments {
         let Some(write) = self.writes.next() else { return };
         let (store, ours) = (self.args.store.clone(), self.args.ownership.is_ours());
         ctx.spawn_blocking(describe(&write), move || {
-            Message::Disk(if ours { perform(&*store, write) } else { DiskNews::Failed(StoreError::not_owner()) })
+            Message::Disk(if ours {
+                perform(&*store, write)
+            } else {
+                DiskNews::Failed(StoreError::not_owner())
+            })
         });
     }
 
@@ -255,7 +261,9 @@ impl Deployments {
             Question::Reconcile(name, reply) => reply.send(self.reconcile(name)),
             Question::Retell => {
                 let states = self.book.iter().flat_map(Book::states);
-                states.for_each(|state| drop(self.args.reporter.send(Reporter::State(Box::new(state.clone())))));
+                states.for_each(|state| {
+                    drop(self.args.reporter.send(Reporter::State(Box::new(state.clone()))))
+                });
                 self.prune();
             }
             Question::MayCreateSource => {

@@ -113,7 +113,8 @@ impl Effects {
     }
 
     fn on_cancel(&mut self, deployment: DeploymentName, lane: Lane, ctx: &mut Context<Message>) {
-        if let (Lane::Image(_), Some(task)) = (&lane, self.lanes.remove(&(deployment.clone(), lane.clone()))) {
+        if let (Lane::Image(_), Some(task)) = (&lane, self.lanes.remove(&(deployment.clone(), lane.clone())))
+        {
             ctx.cancel(task);
             self.on_attach(&deployment);
         }
@@ -154,7 +155,9 @@ fn log_begin(deployment: &DeploymentName, operation: &Operation) {
         Operation::Stop { cause, .. } | Operation::Remove { cause, .. } => {
             tracing::info!(%deployment, cause = reason(*cause), "{what}");
         }
-        Operation::Create(_) | Operation::Start(_) | Operation::Pull { .. } => tracing::info!(%deployment, "{what}"),
+        Operation::Create(_) | Operation::Start(_) | Operation::Pull { .. } => {
+            tracing::info!(%deployment, "{what}")
+        }
         Operation::Rename { .. } | Operation::RemoveNetwork(_) => tracing::debug!(%deployment, "{what}"),
     }
 }

@@ -42,7 +42,9 @@ impl Worker for Ownership {
 impl Ownership {
     fn on_check_due(&mut self, ctx: &mut Context<Message>) {
         let owner = self.args.owner.clone();
-        ctx.spawn_blocking("checking the state directory's lock", move || Message::Checked(owner.still_ours()));
+        ctx.spawn_blocking("checking the state directory's lock", move || {
+            Message::Checked(owner.still_ours())
+        });
     }
 
     fn on_checked(&mut self, ours: bool, ctx: &mut Context<Message>) {
@@ -50,7 +52,9 @@ impl Ownership {
             if ours {
                 tracing::info!("owns the state directory again");
             } else {
-                tracing::error!("the state directory's lock is no longer ours: nothing is changed until it is");
+                tracing::error!(
+                    "the state directory's lock is no longer ours: nothing is changed until it is"
+                );
             }
         }
         ctx.waiting_for((!ours).then(|| "ownership of the state directory".to_owned()));

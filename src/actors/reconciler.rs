@@ -208,7 +208,8 @@ impl Reconciler {
             Order::Run(wanted) => wanted.revision,
             Order::Vanish => 0,
         };
-        let report = self.picture.tell(steps, |slots, phase, complaint| self.say(revision, slots, phase, complaint));
+        let report =
+            self.picture.tell(steps, |slots, phase, complaint| self.say(revision, slots, phase, complaint));
         if self.told.as_ref() != Some(&report) {
             self.told = Some(report.clone());
             let news = ChildNews::Reports(report);
@@ -216,8 +217,15 @@ impl Reconciler {
         }
     }
 
-    fn say(&self, revision: u64, slots: &[SlotFacts<'_>], phase: Phase, complaint: Option<Complaint>) -> Report {
-        let retry_at = complaint.as_ref().and_then(|c| c.trouble.retry_at).and_then(|at| self.args.clock.wall(at));
+    fn say(
+        &self,
+        revision: u64,
+        slots: &[SlotFacts<'_>],
+        phase: Phase,
+        complaint: Option<Complaint>,
+    ) -> Report {
+        let retry_at =
+            complaint.as_ref().and_then(|c| c.trouble.retry_at).and_then(|at| self.args.clock.wall(at));
         let error = complaint.map(|complaint| overlay::last_error(complaint, retry_at));
         let services = slots.iter().map(|slot| (slot.name.clone(), service_state(slot))).collect();
         Report { revision, phase, error, services }

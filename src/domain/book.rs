@@ -4,8 +4,8 @@ use super::judge::{self, Records, Ruling, Verdict};
 use super::ledger::{self, Followed, Record};
 use super::overlay::{Accepted, Known, Objection, Report, is_change};
 use super::source::{Entry, Operation, Snapshot};
-use fleet_contracts::state::{Code, DeploymentState, Phase};
 use fleet_contracts::device::DeploymentCounts;
+use fleet_contracts::state::{Code, DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -110,7 +110,8 @@ impl Book {
         match verdict {
             Verdict::Nothing => {}
             Verdict::Stale { revision } => {
-                let message = format!("revision {revision}: older than what this device acted on; publish it again");
+                let message =
+                    format!("revision {revision}: older than what this device acted on; publish it again");
                 self.object(name, Code::StaleRevision, message);
             }
             Verdict::Remove(record) => self.take(record, judged),
@@ -136,7 +137,9 @@ impl Book {
         for (name, known) in &mut self.known {
             let marked = known.objection.as_ref().is_some_and(|o| o.code == Code::RemovalHeld);
             if held.contains(name) && known.objection.is_none() {
-                let message = format!("its key is gone, but that alone removes nothing; `fleetctl confirm` removes {name}");
+                let message = format!(
+                    "its key is gone, but that alone removes nothing; `fleetctl confirm` removes {name}"
+                );
                 known.objection = Some(Objection { code: Code::RemovalHeld, message });
             } else if marked && !held.contains(name) {
                 known.objection = None;
@@ -147,8 +150,12 @@ impl Book {
     /// Refused documents that were taken back leave nothing behind.
     fn forget_unfounded(&mut self, snapshot: &Snapshot, judged: &mut Judged) {
         let put = |entry: &&Entry| entry.operation != Operation::Removed;
-        let named: BTreeSet<_> =
-            snapshot.entries.iter().filter(put).filter_map(|e| judge::name_of(&self.device, &e.key)?.ok()).collect();
+        let named: BTreeSet<_> = snapshot
+            .entries
+            .iter()
+            .filter(put)
+            .filter_map(|e| judge::name_of(&self.device, &e.key)?.ok())
+            .collect();
         let Self { known, records, told, .. } = self;
         known.retain(|name, _| {
             let founded = records.contains_key(name) || named.contains(name);
@@ -169,7 +176,8 @@ impl Book {
         if let Some(other) = names.iter().find(|name| !is_held(name)) {
             return Err(other.clone());
         }
-        let records: Vec<Record> = names.iter().filter_map(|name| Some(judge::confirmed(self.records.get(name)?))).collect();
+        let records: Vec<Record> =
+            names.iter().filter_map(|name| Some(judge::confirmed(self.records.get(name)?))).collect();
         self.records.extend(records.iter().map(|record| (record.name.clone(), record.clone())));
         Ok(records)
     }
@@ -196,7 +204,8 @@ impl Book {
                     // Only a ledger of another version can hold what this one refuses.
                     Err(refusal) => {
                         let message = format!("revision {}: {refusal}", record.revision);
-                        known.objection = Some(Objection { code: Code::InvalidSpec, message: shorten(message) });
+                        known.objection =
+                            Some(Objection { code: Code::InvalidSpec, message: shorten(message) });
                         None
                     }
                 }

@@ -38,13 +38,20 @@ pub struct Ruling {
 }
 
 /// Judges a complete snapshot against the ledger.
-pub fn snapshot(device: &DeviceId, records: &Records, before: Option<&Followed>, snapshot: &Snapshot) -> Ruling {
+pub fn snapshot(
+    device: &DeviceId,
+    records: &Records,
+    before: Option<&Followed>,
+    snapshot: &Snapshot,
+) -> Ruling {
     let (named, bad_keys) = by_name(device, &snapshot.entries);
     let source_reset = before.is_some_and(|before| is_reset(before, records, snapshot, &named));
     let followed = follow(before, snapshot, source_reset);
     let mut verdicts: BTreeMap<_, _> = named
         .iter()
-        .map(|(name, entry)| (name.clone(), entry_verdict(records.get(name), &followed.incarnation, name, entry)))
+        .map(|(name, entry)| {
+            (name.clone(), entry_verdict(records.get(name), &followed.incarnation, name, entry))
+        })
         .collect();
     let absent = || records.values().filter(|record| is_present(record) && !named.contains_key(&record.name));
     let present = records.values().filter(|record| is_present(record)).count();
@@ -84,7 +91,10 @@ pub fn name_of(device: &DeviceId, key: &str) -> Option<Result<DeploymentName, St
     Some(rest.parse().map_err(|_| key.to_owned()))
 }
 
-fn by_name<'a>(device: &DeviceId, entries: &'a [Entry]) -> (BTreeMap<DeploymentName, &'a Entry>, Vec<String>) {
+fn by_name<'a>(
+    device: &DeviceId,
+    entries: &'a [Entry],
+) -> (BTreeMap<DeploymentName, &'a Entry>, Vec<String>) {
     let (mut named, mut bad) = (BTreeMap::new(), Vec::new());
     for entry in entries {
         match name_of(device, &entry.key) {
@@ -111,14 +121,18 @@ fn is_reset(
 ) -> bool {
     !before.incarnation.is_life_of(&snapshot.incarnation)
         || snapshot.last_sequence < before.last_sequence
-        || named.iter().any(|(name, entry)| records.get(name).is_some_and(|record| contradicts(before, record, entry)))
+        || named
+            .iter()
+            .any(|(name, entry)| records.get(name).is_some_and(|record| contradicts(before, record, entry)))
 }
 
 /// Within one life of a bucket a key's last revision never falls, and a revision is written once.
 fn contradicts(before: &Followed, record: &Record, entry: &Entry) -> bool {
     record.incarnation == before.incarnation
         && (entry.revision < record.revision
-            || (entry.revision == record.revision && is_present(record) && entry.written_at != record.written_at))
+            || (entry.revision == record.revision
+                && is_present(record)
+                && entry.written_at != record.written_at))
 }
 
 fn follow(before: Option<&Followed>, snapshot: &Snapshot, reset: bool) -> Followed {
@@ -130,7 +144,12 @@ fn follow(before: Option<&Followed>, snapshot: &Snapshot, reset: bool) -> Follow
     Followed { incarnation, last_sequence: snapshot.last_sequence }
 }
 
-fn entry_verdict(record: Option<&Record>, life: &Incarnation, name: &DeploymentName, entry: &Entry) -> Verdict {
+fn entry_verdict(
+    record: Option<&Record>,
+    life: &Incarnation,
+    name: &DeploymentName,
+    entry: &Entry,
+) -> Verdict {
     let same_life = record.is_some_and(|record| record.incarnation == *life);
     match (&entry.operation, age(record, life, entry)) {
         (Operation::Put(_), Ordering::Equal) if same_life => Verdict::Nothing,

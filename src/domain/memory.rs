@@ -98,7 +98,9 @@ impl Memory {
             return Readiness::Wait(self.prepares.retry_at());
         }
         match (policy, self.image) {
-            (Pull::Always, Image::Unknown) | (Pull::Always | Pull::IfMissing, Image::Missing) => Readiness::Pull,
+            (Pull::Always, Image::Unknown) | (Pull::Always | Pull::IfMissing, Image::Missing) => {
+                Readiness::Pull
+            }
             (_, Image::Pulled | Image::Unknown) | (Pull::Never, _) => Readiness::Create,
             (_, Image::Pulling) => Readiness::Wait(None),
         }
@@ -128,7 +130,9 @@ impl Memory {
         if lived >= CALM_AFTER {
             self.starts.forget();
         }
-        if self.is_troubled(About::Running) && (self.starts.failures() < CRASH_LOOP || lived >= BELIEVED_AFTER) {
+        if self.is_troubled(About::Running)
+            && (self.starts.failures() < CRASH_LOOP || lived >= BELIEVED_AFTER)
+        {
             self.trouble = None;
         }
     }
@@ -149,7 +153,8 @@ impl Memory {
     fn ended(&mut self, code: i64) {
         self.alive = None;
         self.starts.forget();
-        let message = || format!("the container exited with code {code}, and its restart policy leaves it so");
+        let message =
+            || format!("the container exited with code {code}, and its restart policy leaves it so");
         self.trouble = (code != 0).then(|| Trouble {
             about: About::Running,
             code: Code::Exited,

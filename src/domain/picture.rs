@@ -119,7 +119,9 @@ impl Picture {
     /// Takes what was seen, except where something was done since the look began.
     pub fn observed(&mut self, begun: Moment, containers: Vec<Container>, now: Moment, dice: Dice) {
         (self.seen, self.blinded) = (true, None);
-        let stale = |slots: &BTreeMap<ServiceName, Slot>, busy: &BTreeMap<Lane, Option<About>>, service: &ServiceName| {
+        let stale = |slots: &BTreeMap<ServiceName, Slot>,
+                     busy: &BTreeMap<Lane, Option<About>>,
+                     service: &ServiceName| {
             busy.contains_key(&Lane::Slot(service.clone()))
                 || slots.get(service).is_some_and(|slot| slot.touched > begun)
         };
@@ -222,7 +224,15 @@ impl Picture {
 
     /// A container was created, by this name and to this digest (which the document may no longer
     /// want by now).
-    pub fn created(&mut self, lane: &Lane, id: ContainerId, name: String, digest: SpecDigest, now: Moment, dice: Dice) {
+    pub fn created(
+        &mut self,
+        lane: &Lane,
+        id: ContainerId,
+        name: String,
+        digest: SpecDigest,
+        now: Moment,
+        dice: Dice,
+    ) {
         let Lane::Slot(service) = lane else { return };
         let container = Container {
             id,
@@ -238,7 +248,12 @@ impl Picture {
     }
 
     /// A container was stopped, renamed or removed.
-    pub fn cleared(&mut self, lane: &Lane, now: Moment, change: impl FnOnce(&mut BTreeMap<ContainerId, Container>)) {
+    pub fn cleared(
+        &mut self,
+        lane: &Lane,
+        now: Moment,
+        change: impl FnOnce(&mut BTreeMap<ContainerId, Container>),
+    ) {
         self.free(lane, now);
         change(&mut self.containers);
         if let Lane::Slot(service) = lane {
@@ -384,7 +399,11 @@ impl Picture {
 
     /// Hands each slot's facts to `tell`, with what is said of the deployment as a whole. Slots that
     /// are neither wanted nor filled are forgotten.
-    pub fn tell<T>(&self, steps: &[(ServiceName, Step)], tell: impl FnOnce(&[SlotFacts<'_>], Phase, Option<Complaint>) -> T) -> T {
+    pub fn tell<T>(
+        &self,
+        steps: &[(ServiceName, Step)],
+        tell: impl FnOnce(&[SlotFacts<'_>], Phase, Option<Complaint>) -> T,
+    ) -> T {
         let views: Vec<View> = steps.iter().map(|(name, _)| self.view(name)).collect();
         let facts: Vec<SlotFacts<'_>> = steps
             .iter()

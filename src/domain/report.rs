@@ -1,7 +1,7 @@
 //! From slots to what is told of a deployment.
+use super::container::{Container, Status};
 use super::memory::{Image, Memory, Trouble};
 use super::plan::{Rest, Step, View};
-use super::container::{Container, Status};
 use fleet_contracts::ServiceName;
 use fleet_contracts::desired::Restart;
 use fleet_contracts::state::{Code, Phase, ServicePhase};
@@ -34,7 +34,9 @@ impl SlotFacts<'_> {
             (Step::Done(Rest::Empty), _) => ServicePhase::Pending,
             _ if self.memory.image == Image::Pulling => ServicePhase::Pulling,
             (_, Some(main)) if main.status.is_alive() => ServicePhase::Running,
-            (_, Some(main)) if matches!(main.status, Status::Exited { .. } | Status::Lying) => ServicePhase::Exited,
+            (_, Some(main)) if matches!(main.status, Status::Exited { .. } | Status::Lying) => {
+                ServicePhase::Exited
+            }
             (_, Some(_)) => ServicePhase::Starting,
             (_, None) => ServicePhase::Pending,
         }
@@ -54,7 +56,9 @@ impl SlotFacts<'_> {
 
     /// A live container of another spec is on its way out.
     fn is_replacing(&self) -> bool {
-        self.restart.is_some() && !self.is_settled() && (self.view.next.is_some() || !self.view.others.is_empty())
+        self.restart.is_some()
+            && !self.is_settled()
+            && (self.view.next.is_some() || !self.view.others.is_empty())
     }
 }
 

@@ -30,10 +30,10 @@ pub struct Mount {
 }
 
 use super::container::SpecDigest;
+use super::desired::Target;
 use fleet_contracts::desired::{self, DesiredDeployment, Lifecycle, Service, Volume, VolumeSource};
 use fleet_contracts::names::{label, network_name, volume_name};
 use fleet_contracts::{DeploymentName, DeviceId};
-use super::desired::Target;
 
 /// Digest of one service with its lifecycle: the value of label `io.fleet.spec-digest`.
 pub fn digest_of_service(service: &Service, lifecycle: &Lifecycle) -> SpecDigest {

@@ -11,7 +11,10 @@ pub enum CommandServer {
     /// The stream comes along, to be read on; None when it ended.
     Requested(Option<(Request, Requests)>),
     /// What was answered, to be given again to the same `command_id`.
-    Answered { command_id: Option<String>, answer: Answer },
+    Answered {
+        command_id: Option<String>,
+        answer: Answer,
+    },
     RetryDue,
 }
 

@@ -3,8 +3,8 @@ use crate::domain::container::{Container, ContainerId, SpecDigest};
 pub use crate::domain::picture::Lane;
 use crate::domain::plan::Cause;
 use crate::domain::spec::CreateSpec;
-use fleet_contracts::state::Code;
 use fleet_contracts::DeploymentName;
+use fleet_contracts::state::Code;
 use std::collections::BTreeMap;
 
 pub enum Effects {

@@ -16,7 +16,11 @@ pub enum Reconciler {
     /// These lanes are busy, no others.
     Attached(Vec<Lane>),
     Ended(Lane, Outcome),
-    Pulled { service: ServiceName, current: u64, total: u64 },
+    Pulled {
+        service: ServiceName,
+        current: u64,
+        total: u64,
+    },
     /// Time has passed, or somebody asked: look for something to do.
     Tick,
     /// Tell `deployments` how things stand, changed or not.

@@ -18,6 +18,26 @@ pub enum Reporter {
     Info(Reply<DeviceInfo>),
     /// What the bucket holds of this device.
     Found(Result<Snapshot, BusError>),
-    Sent { key: String, result: Result<(), BusError> },
+    Sent {
+        key: Key,
+        value: Value,
+        result: Result<(), BusError>,
+    },
+    Pulsed,
     RetryDue,
+}
+
+/// What is published under one KV key each.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    Info,
+    State(DeploymentName),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Info(Box<DeviceInfo>),
+    State(Box<DeploymentState>),
+    /// The key is to be deleted.
+    Absent,
 }

@@ -94,7 +94,8 @@ pub async fn stop(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
         Life::Ended { code } => Ok(Effect::Stopped { id: id.clone(), code }),
         Life::Gone => Ok(Effect::Removed(id.clone())),
         Life::Alive(_) => {
-            let message = format!("container {} was started by somebody while it stopped", short(id.as_str()));
+            let message =
+                format!("container {} was started by somebody while it stopped", short(id.as_str()));
             Err(Failure::Unknown { code: Code::Timeout, message })
         }
     }

@@ -25,7 +25,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(reconcilers: Keyed<DeploymentName, Reconciler>, deployment: DeploymentName, lane: Lane) -> Self {
+    pub fn new(
+        reconcilers: Keyed<DeploymentName, Reconciler>,
+        deployment: DeploymentName,
+        lane: Lane,
+    ) -> Self {
         Self { reconcilers, deployment, lane, told: None }
     }
 

@@ -99,7 +99,8 @@ fn a_delete_marker_removes_also_when_it_was_set_while_away() {
 #[test]
 fn all_delete_markers_are_obeyed_however_many() {
     let ledger = [record("a", 1), record("b", 2), record("c", 3)];
-    let ruling = judge(&ledger, Some(followed(3)), &seen(6, &[marker("a", 4), marker("b", 5), marker("c", 6)]));
+    let ruling =
+        judge(&ledger, Some(followed(3)), &seen(6, &[marker("a", 4), marker("b", 5), marker("c", 6)]));
     assert_eq!(removed(&ruling), ["a", "b", "c"]);
 }
 
@@ -158,7 +159,11 @@ fn a_restored_backup_is_held_as_stale_and_a_later_write_is_accepted_at_a_lower_r
     assert!(!ruling.source_reset);
     assert_eq!(accepted(&ruling), ["web"]);
     let Verdict::Accept(taken) = &ruling.verdicts[&name("web")] else { panic!("accepted above") };
-    let next = judge(std::slice::from_ref(taken), Some(ruling.followed), &seen(12, &[Entry { written_at: at(1001), ..put("web", 12) }]));
+    let next = judge(
+        std::slice::from_ref(taken),
+        Some(ruling.followed),
+        &seen(12, &[Entry { written_at: at(1001), ..put("web", 12) }]),
+    );
     assert_eq!(accepted(&next), ["web"]);
 }
 

@@ -213,7 +213,8 @@ impl World {
             Action::Pull => panic!("no image is missing here"),
             Action::Create(role) => {
                 self.created += 1;
-                let made = container(&format!("made{}", self.created), target.digest.as_str(), Status::Created);
+                let made =
+                    container(&format!("made{}", self.created), target.digest.as_str(), Status::Created);
                 self.role(role, made);
             }
             Action::Rename { id, to } => {
@@ -230,7 +231,13 @@ impl World {
 }
 
 fn any_status() -> impl Strategy<Value = Status> {
-    prop_oneof![Just(ALIVE), Just(DEAD), Just(Status::Created), Just(Status::Lying), Just(Status::Exited { code: 0 })]
+    prop_oneof![
+        Just(ALIVE),
+        Just(DEAD),
+        Just(Status::Created),
+        Just(Status::Lying),
+        Just(Status::Exited { code: 0 })
+    ]
 }
 
 fn any_container(id: &'static str) -> impl Strategy<Value = Container> {

@@ -1,0 +1,219 @@
+//! Owns: the watch on the desired-state bucket, and the rhythm of full snapshots.
+//! Hears: the link's state, its watch (a hint), its timers, `deployments` (`Resnapshot`, `CreateSource`).
+//! Tells: `deployments` snapshots and hints.
+//! After a crash: follows again from a full snapshot.
+use super::retry_delay;
+use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, Followed, LinkState};
+use crate::domain::source::{Entry, Operation, Snapshot};
+use crate::messages::deployments::{Deployments, Question, SourceNews};
+use crate::messages::kv_watcher::{Batch, Changes, KvWatcher as Message};
+use crate::supervision::{Address, Context, Fault, TaskId, Worker};
+use fleet_contracts::DeviceId;
+use fleet_contracts::names::DESIRED_STATE;
+use futures_util::{FutureExt, StreamExt};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a silent loss of the watch can go unnoticed: 300 s ± 20 %.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
+/// Watches made again in step by a whole fleet are what a server dies of.
+const RETRY_CAP: Duration = Duration::from_secs(60);
+/// Entries taken at once from a flood; of each key only the last is kept.
+const BATCH: usize = 256;
+
+pub const SOURCE: BucketSpec = BucketSpec { name: DESIRED_STATE, history: 8, allow_rollup: true };
+
+#[derive(Clone)]
+pub struct Args {
+    pub device: DeviceId,
+    pub bus: Arc<dyn Bus>,
+    pub deployments: Address<Deployments>,
+}
+
+pub struct KvWatcher {
+    args: Args,
+    link: super::LinkWatch,
+    /// What runs now: opening the watch, reading it, or waiting to open it again.
+    following: Option<TaskId>,
+    snapshotting: bool,
+    /// Revisions told to `deployments`: a snapshot need not send these values again.
+    told: BTreeMap<String, u64>,
+    failures: u32,
+}
+
+impl Worker for KvWatcher {
+    type Msg = Message;
+    type Args = Args;
+
+    fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
+        let mut link = super::LinkWatch::new(&*args.bus);
+        link.next(ctx, Message::Link);
+        Ok(Self { args, link, following: None, snapshotting: false, told: BTreeMap::new(), failures: 0 })
+    }
+
+    fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
+        match msg {
+            Message::Link(state) => self.on_link(&state, ctx),
+            Message::Resnapshot => self.on_resnapshot(ctx),
+            Message::CreateSource => self.on_create_source(ctx),
+            Message::SourceCreated(result) => self.on_source_created(result, ctx),
+            Message::Followed(Ok(followed)) => self.on_followed(followed, ctx),
+            Message::Followed(Err(error)) => self.on_lost(Some(&error), ctx),
+            Message::Changed(batch) => self.on_changed(batch, ctx),
+            Message::SnapshotDue => self.snapshot(ctx),
+            Message::Snapshotted(result) => self.on_snapshotted(result, ctx),
+            Message::RetryDue => self.follow(ctx),
+        }
+        Ok(())
+    }
+}
+
+impl KvWatcher {
+    fn on_link(&mut self, state: &LinkState, ctx: &mut Context<Message>) {
+        self.link.next(ctx, Message::Link);
+        ctx.waiting_for(super::waiting_text(state));
+        // Every connection begins with a full snapshot: what happened meanwhile is not known.
+        if let LinkState::Connected { epoch, .. } = state {
+            self.failures = 0;
+            let wait = if *epoch > 1 { super::spread() } else { Duration::ZERO };
+            ctx.after("retry", wait, Message::RetryDue);
+        }
+    }
+
+    fn filter(&self) -> String {
+        format!("{}.>", self.args.device)
+    }
+
+    fn follow(&mut self, ctx: &mut Context<Message>) {
+        self.drop_watch(ctx);
+        let (bus, filter) = (self.args.bus.clone(), self.filter());
+        let task = ctx.spawn("taking a full snapshot and a watch", async move {
+            Message::Followed(bus.follow(DESIRED_STATE, &filter).await)
+        });
+        self.following = Some(task);
+    }
+
+    fn drop_watch(&mut self, ctx: &mut Context<Message>) {
+        if let Some(task) = self.following.take() {
+            ctx.cancel(task);
+        }
+    }
+
+    fn on_followed(&mut self, followed: Followed, ctx: &mut Context<Message>) {
+        let Followed { snapshot, changes } = followed;
+        self.failures = 0;
+        self.tell_snapshot(snapshot, ctx);
+        self.read(changes, ctx);
+    }
+
+    fn tell_snapshot(&mut self, snapshot: Snapshot, ctx: &mut Context<Message>) {
+        ctx.waiting_for(None);
+        self.told = snapshot.entries.iter().map(|entry| (entry.key.clone(), entry.revision)).collect();
+        if !self.args.deployments.send(Deployments::Source(SourceNews::Snapshot(snapshot))) {
+            self.told.clear();
+        }
+        ctx.after("snapshot", SNAPSHOT_EVERY.mul_f64(0.8 + 0.4 * fastrand::f64()), Message::SnapshotDue);
+    }
+
+    fn read(&mut self, changes: Changes, ctx: &mut Context<Message>) {
+        self.following = Some(ctx.background(async move { Message::Changed(next_batch(changes).await) }));
+    }
+
+    fn on_changed(&mut self, batch: Batch, ctx: &mut Context<Message>) {
+        let Batch { entries, rest } = batch;
+        self.told.extend(entries.iter().map(|entry| (entry.key.clone(), entry.revision)));
+        if !entries.is_empty() {
+            self.args.deployments.send(Deployments::Source(SourceNews::Hints(entries)));
+        }
+        match rest {
+            Ok(changes) => self.read(changes, ctx),
+            Err(error) => self.on_lost(error.as_ref(), ctx),
+        }
+    }
+
+    /// The watch is lost, or did not come about: from a full snapshot again, a little later.
+    fn on_lost(&mut self, error: Option<&BusError>, ctx: &mut Context<Message>) {
+        self.following = None;
+        let missing = error.is_some_and(|error| error.kind == ErrorKind::BucketMissing);
+        if missing {
+            self.args.deployments.send(Deployments::Source(SourceNews::Missing));
+            self.args.deployments.send(Deployments::Ask(Question::MayCreateSource));
+            ctx.waiting_for(Some(format!("bucket {DESIRED_STATE}, which is missing")));
+        }
+        if self.failures == 0 {
+            let error = error.map(ToString::to_string).unwrap_or_else(|| "it ended".to_owned());
+            tracing::info!(error, "the watch on {DESIRED_STATE} is lost: a full snapshot follows");
+        }
+        ctx.after("retry", retry_delay(self.failures, RETRY_CAP), Message::RetryDue);
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn on_resnapshot(&mut self, ctx: &mut Context<Message>) {
+        self.told.clear();
+        self.snapshot(ctx);
+    }
+
+    fn snapshot(&mut self, ctx: &mut Context<Message>) {
+        if self.snapshotting || !self.link.is_up() {
+            return;
+        }
+        self.snapshotting = true;
+        let (bus, filter, told) = (self.args.bus.clone(), self.filter(), self.told.clone());
+        ctx.spawn("taking a full snapshot", async move {
+            Message::Snapshotted(bus.snapshot(DESIRED_STATE, &filter, &told).await)
+        });
+    }
+
+    fn on_snapshotted(&mut self, result: Result<Snapshot, BusError>, ctx: &mut Context<Message>) {
+        self.snapshotting = false;
+        match result {
+            Ok(snapshot) => {
+                // A change that the watch did not tell of means that the watch is dead.
+                let missed = |entry: &Entry| entry.operation != Operation::Known && !self.told.is_empty();
+                let dead =
+                    snapshot.entries.iter().any(|e| missed(e) && self.told.get(&e.key) != Some(&e.revision));
+                self.tell_snapshot(snapshot, ctx);
+                if dead {
+                    ctx.after("retry", super::spread(), Message::RetryDue);
+                }
+            }
+            Err(error) => self.on_lost(Some(&error), ctx),
+        }
+    }
+
+    fn on_create_source(&mut self, ctx: &mut Context<Message>) {
+        let bus = self.args.bus.clone();
+        ctx.spawn(format!("creating bucket {DESIRED_STATE}"), async move {
+            Message::SourceCreated(bus.create(&SOURCE).await)
+        });
+    }
+
+    fn on_source_created(&mut self, result: Result<(), BusError>, ctx: &mut Context<Message>) {
+        match result {
+            Ok(()) => self.follow(ctx),
+            Err(error) => tracing::warn!(%error, "the bucket is missing and this device may not create it"),
+        }
+    }
+}
+
+/// Waits for a change, then takes what else is there, the last of each key.
+async fn next_batch(mut changes: Changes) -> Batch {
+    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+    let mut next = Some(changes.next().await);
+    let mut taken = 0;
+    while let Some(item) = next {
+        match item {
+            Some(Ok(entry)) => drop(entries.insert(entry.key.clone(), entry)),
+            Some(Err(error)) => return batch(entries, Err(Some(error))),
+            None => return batch(entries, Err(None)),
+        }
+        taken += 1;
+        next = if taken < BATCH { changes.next().now_or_never() } else { None };
+    }
+    batch(entries, Ok(changes))
+}
+
+fn batch(entries: BTreeMap<String, Entry>, rest: Result<Changes, Option<BusError>>) -> Batch {
+    Batch { entries: entries.into_values().collect(), rest }
+}

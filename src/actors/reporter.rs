@@ -1,0 +1,306 @@
+//! Owns: what is still to be published: the latest value per key, nothing else.
+//! Hears: `deployments` (states), `observer` (the runtime), the link's state, its own sends.
+//! Tells: the buckets `device-state` and `device-info`, and the pulse.
+//! After a crash: asks `deployments` to tell every state again.
+use super::{Identity, LinkWatch, retry_delay, waiting_text};
+use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, LinkState};
+use crate::domain::overlay::is_change;
+use crate::domain::source::{Operation, Snapshot};
+use crate::messages::deployments::{Deployments, Question};
+use crate::messages::reporter::{Key, Reporter as Message, Value};
+use crate::supervision::{Address, Context, Fault, Reply, Worker};
+use bytes::Bytes;
+use fleet_contracts::codec::Encoding;
+use fleet_contracts::device::{DeviceInfo, Inventory, Pulse, PulseKind, RuntimeInfo};
+use fleet_contracts::names::{DEVICE_INFO, DEVICE_STATE, info_key, pulse_subject, state_key};
+use fleet_contracts::state::DeploymentState;
+use fleet_contracts::{DeploymentName, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+const RETRY_CAP: Duration = Duration::from_secs(60);
+/// Sends under way at once: enough to hide a slow link's latency, few enough to stay small.
+const AT_ONCE: usize = 4;
+
+pub const STATES: BucketSpec = BucketSpec { name: DEVICE_STATE, history: 1, allow_rollup: false };
+pub const INFOS: BucketSpec = BucketSpec { name: DEVICE_INFO, history: 1, allow_rollup: false };
+
+#[derive(Clone)]
+pub struct Args {
+    pub identity: Identity,
+    pub bus: Arc<dyn Bus>,
+    pub deployments: Address<Deployments>,
+    pub labels: BTreeMap<String, String>,
+    pub inventory: Inventory,
+    pub config_digest: String,
+}
+
+pub struct Reporter {
+    args: Args,
+    link: LinkWatch,
+    /// The latest value of each key that is not yet published.
+    pending: BTreeMap<Key, Value>,
+    sending: BTreeSet<Key>,
+    /// What the bucket is known to hold: states that did not change are not written again.
+    published: BTreeMap<DeploymentName, DeploymentState>,
+    /// Whether the bucket was read: before, nothing is known of what it holds.
+    found: bool,
+    keep: Option<BTreeSet<DeploymentName>>,
+    info: DeviceInfo,
+    /// Device info without the times and the instance, as it was last queued.
+    told_info: Option<DeviceInfo>,
+    failures: u32,
+}
+
+impl Worker for Reporter {
+    type Msg = Message;
+    type Args = Args;
+
+    fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
+        let mut link = LinkWatch::new(&*args.bus);
+        link.next(ctx, Message::Link);
+        args.deployments.send(Deployments::Ask(Question::Retell));
+        let mut reporter = Self {
+            link,
+            pending: BTreeMap::new(),
+            sending: BTreeSet::new(),
+            published: BTreeMap::new(),
+            found: false,
+            keep: None,
+            info: device_info(&args),
+            told_info: None,
+            failures: 0,
+            args,
+        };
+        reporter.queue_info();
+        Ok(reporter)
+    }
+
+    fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
+        match msg {
+            Message::Link(state) => self.on_link(&state, ctx),
+            Message::State(state) => self.on_state(*state, ctx),
+            Message::Gone(name) => drop(self.pending.insert(Key::State(name), Value::Absent)),
+            Message::Keep(names) => self.on_keep(names),
+            Message::Runtime(runtime) => self.on_runtime(runtime),
+            Message::Info(reply) => self.on_info(reply),
+            Message::Found(result) => self.on_found(result, ctx),
+            Message::Sent { key, value, result } => self.on_sent(key, value, result, ctx),
+            Message::Pulsed => {}
+            Message::RetryDue => self.look(ctx),
+        }
+        self.send_on(ctx);
+        Ok(())
+    }
+}
+
+impl Reporter {
+    fn on_link(&mut self, state: &LinkState, ctx: &mut Context<Message>) {
+        self.link.next(ctx, Message::Link);
+        ctx.waiting_for(waiting_text(state));
+        if self.link.is_up() {
+            self.failures = 0;
+            ctx.cancel_timer("retry");
+            self.look(ctx);
+        }
+    }
+
+    /// Reads what the bucket holds of this device, once per process.
+    fn look(&self, ctx: &mut Context<Message>) {
+        if self.found || !self.link.is_up() {
+            return;
+        }
+        let (bus, filter) = (self.args.bus.clone(), format!("state.{}.>", self.args.identity.device));
+        ctx.spawn("reading the published states", async move {
+            let found = match bus.snapshot(DEVICE_STATE, &filter, &BTreeMap::new()).await {
+                Err(error) if error.kind == ErrorKind::BucketMissing => {
+                    bus.create(&STATES).await.and(bus.snapshot(DEVICE_STATE, &filter, &BTreeMap::new()).await)
+                }
+                other => other,
+            };
+            Message::Found(found)
+        });
+    }
+
+    fn on_found(&mut self, result: Result<Snapshot, BusError>, ctx: &mut Context<Message>) {
+        match result {
+            Ok(snapshot) => {
+                self.found = true;
+                self.published = published(&snapshot);
+                let Self { pending, published, .. } = self;
+                pending.retain(|key, value| match (key, value) {
+                    (Key::State(name), Value::State(state)) => is_change(published.get(name), state),
+                    (Key::State(name), Value::Absent) => published.contains_key(name),
+                    (Key::State(_), Value::Info(_)) | (Key::Info, _) => true,
+                });
+                self.prune();
+            }
+            Err(error) => self.on_failure(&error, ctx),
+        }
+    }
+
+    fn on_state(&mut self, state: DeploymentState, ctx: &mut Context<Message>) {
+        self.pulse(&state, ctx);
+        let key = Key::State(state.deployment.clone());
+        let unchanged = self.found
+            && !self.sending.contains(&key)
+            && !is_change(self.published.get(&state.deployment), &state);
+        if unchanged {
+            self.pending.remove(&key);
+        } else {
+            self.pending.insert(key, Value::State(Box::new(state)));
+        }
+    }
+
+    /// The live pulse is for those who watch now: what nobody hears is not sent again.
+    fn pulse(&self, state: &DeploymentState, ctx: &mut Context<Message>) {
+        if !self.link.is_up() {
+            return;
+        }
+        let kind = PulseKind::State { state: Box::new(state.clone()) };
+        let pulse = Pulse { device_id: self.args.identity.device.clone(), at: Timestamp::now(), kind };
+        let Ok(payload) = Encoding::MessagePack.encode(&pulse) else { return };
+        let (bus, subject) = (self.args.bus.clone(), pulse_subject(&self.args.identity.device));
+        ctx.background(async move {
+            // Lost: the document in the bucket tells the same.
+            let _ = bus.publish(&subject, payload.into()).await;
+            Message::Pulsed
+        });
+    }
+
+    fn on_keep(&mut self, names: BTreeSet<DeploymentName>) {
+        self.keep = Some(names);
+        self.prune();
+    }
+
+    /// Deletes the keys of deployments of which nothing is left but their state.
+    fn prune(&mut self) {
+        if let (true, Some(keep)) = (self.found, self.keep.take()) {
+            let old = self.published.keys().filter(|name| !keep.contains(*name)).cloned();
+            let old: Vec<_> = old.map(|name| (Key::State(name), Value::Absent)).collect();
+            self.pending.extend(old);
+        }
+    }
+
+    fn on_runtime(&mut self, runtime: RuntimeInfo) {
+        self.info.inventory.runtime = Some(runtime);
+        self.queue_info();
+    }
+
+    fn on_info(&self, reply: Reply<DeviceInfo>) {
+        reply.send(DeviceInfo { updated_at: Timestamp::now(), ..self.info.clone() });
+    }
+
+    fn queue_info(&mut self) {
+        if self.told_info.as_ref() != Some(&self.info) {
+            self.told_info = Some(self.info.clone());
+            let dated = DeviceInfo { updated_at: Timestamp::now(), ..self.info.clone() };
+            self.pending.insert(Key::Info, Value::Info(Box::new(dated)));
+        }
+    }
+
+    fn send_on(&mut self, ctx: &mut Context<Message>) {
+        if !self.link.is_up() || !self.found || ctx.has_timer("retry") {
+            return;
+        }
+        while self.sending.len() < AT_ONCE {
+            let Some(key) = self.pending.keys().find(|key| !self.sending.contains(*key)).cloned() else {
+                return;
+            };
+            let Some(value) = self.pending.get(&key).cloned() else { return };
+            self.sending.insert(key.clone());
+            self.send(key, value, ctx);
+        }
+    }
+
+    fn send(&self, key: Key, value: Value, ctx: &mut Context<Message>) {
+        let (bus, name) = (self.args.bus.clone(), self.name(&key));
+        let bucket = if key == Key::Info { INFOS } else { STATES };
+        ctx.spawn(format!("publishing {name}"), async move {
+            let mut result = write(&*bus, &bucket, &name, &value).await;
+            if result.as_ref().is_err_and(|error| error.kind == ErrorKind::BucketMissing) {
+                result = match bus.create(&bucket).await {
+                    Ok(()) => write(&*bus, &bucket, &name, &value).await,
+                    Err(error) => Err(error),
+                };
+            }
+            Message::Sent { key, value, result }
+        });
+    }
+
+    fn on_sent(&mut self, key: Key, value: Value, result: Result<(), BusError>, ctx: &mut Context<Message>) {
+        self.sending.remove(&key);
+        if let Err(error) = result {
+            return self.on_failure(&error, ctx);
+        }
+        self.failures = 0;
+        if self.pending.get(&key) == Some(&value) {
+            self.pending.remove(&key);
+        }
+        match (key, value) {
+            (Key::State(name), Value::State(state)) => drop(self.published.insert(name, *state)),
+            (Key::State(name), Value::Absent) => drop(self.published.remove(&name)),
+            (Key::State(_), Value::Info(_)) | (Key::Info, _) => {}
+        }
+    }
+
+    /// Everything unsent stays, the latest per key, until it can be sent.
+    fn on_failure(&mut self, error: &BusError, ctx: &mut Context<Message>) {
+        if self.failures == 0 {
+            tracing::warn!(%error, "not published, kept to be sent later");
+        }
+        ctx.after("retry", retry_delay(self.failures, RETRY_CAP), Message::RetryDue);
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn name(&self, key: &Key) -> String {
+        let device = &self.args.identity.device;
+        match key {
+            Key::Info => info_key(device),
+            Key::State(name) => state_key(device, name),
+        }
+    }
+}
+
+fn device_info(args: &Args) -> DeviceInfo {
+    let mut labels = args.labels.clone();
+    let device_id = args.identity.device.clone();
+    labels.entry("device-id".to_owned()).or_insert_with(|| device_id.to_string());
+    DeviceInfo {
+        device_id,
+        labels,
+        agent_version: args.identity.agent_version.clone(),
+        instance: args.identity.instance.clone(),
+        inventory: args.inventory.clone(),
+        config_digest: args.config_digest.clone(),
+        updated_at: Timestamp::now(),
+    }
+}
+
+/// The states in a snapshot of the bucket; what is unreadable is written anew.
+fn published(snapshot: &Snapshot) -> BTreeMap<DeploymentName, DeploymentState> {
+    let states = snapshot.entries.iter().filter_map(|entry| match &entry.operation {
+        Operation::Put(value) => {
+            let name: DeploymentName = entry.key.rsplit('.').next()?.parse().ok()?;
+            Some((name, Encoding::Json.decode(value).ok()?))
+        }
+        Operation::Known | Operation::Removed => None,
+    });
+    states.collect()
+}
+
+async fn write(bus: &dyn Bus, bucket: &BucketSpec, key: &str, value: &Value) -> Result<(), BusError> {
+    let encoded = match value {
+        Value::Info(info) => Encoding::Json.encode(info),
+        Value::State(state) => Encoding::Json.encode(state),
+        Value::Absent => return bus.delete(bucket.name, key).await,
+    };
+    let document = encoded.map_err(|error| BusError {
+        operation: "encode",
+        object: key.to_owned(),
+        kind: ErrorKind::Refused,
+        message: error.to_string(),
+    })?;
+    bus.put(bucket.name, key, Bytes::from(document)).await.map(|_| ())
+}
