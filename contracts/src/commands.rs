@@ -3,6 +3,7 @@ use crate::device::{AgentRole, Heartbeat};
 use crate::state::DeploymentState;
 use crate::{DeploymentName, DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Name of the NATS micro service that offers the verbs.
 pub const SERVICE_NAME: &str = "fleet-agent";
@@ -13,7 +14,7 @@ pub const ERROR_HEADER: &str = "Nats-Service-Error";
 
 /// Why a command failed, by NATS service convention (the numbers are HTTP's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "u16", try_from = "u16")]
+#[serde(into = "u16", from = "u16")]
 pub enum ErrorCode {
     BadRequest,
     Forbidden,
@@ -21,6 +22,8 @@ pub enum ErrorCode {
     WrongState,
     NotReady,
     Deadline,
+    /// One of a newer agent, or of the NATS service library (500).
+    Other(u16),
 }
 
 impl From<ErrorCode> for u16 {
@@ -32,22 +35,22 @@ impl From<ErrorCode> for u16 {
             ErrorCode::WrongState => 409,
             ErrorCode::NotReady => 503,
             ErrorCode::Deadline => 504,
+            ErrorCode::Other(code) => code,
         }
     }
 }
 
-impl TryFrom<u16> for ErrorCode {
-    type Error = String;
-    fn try_from(code: u16) -> Result<Self, String> {
-        Ok(match code {
+impl From<u16> for ErrorCode {
+    fn from(code: u16) -> Self {
+        match code {
             400 => Self::BadRequest,
             403 => Self::Forbidden,
             404 => Self::NotFound,
             409 => Self::WrongState,
             503 => Self::NotReady,
             504 => Self::Deadline,
-            other => return Err(format!("unknown error code {other}")),
-        })
+            other => Self::Other(other),
+        }
     }
 }
 
@@ -156,12 +159,51 @@ pub struct ActorsReply {
     pub actors: Vec<Actor>,
 }
 
+/// An actor and where it stands in its tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeNode<'a> {
+    /// 0 for a root.
+    pub depth: usize,
+    pub actor: &'a Actor,
+}
+
+impl ActorsReply {
+    /// Every actor once, each parent before its children, which keep their order. An actor whose
+    /// parent is not listed is a root: nothing that the device said is hidden.
+    pub fn in_tree(&self) -> Vec<TreeNode<'_>> {
+        let listed: BTreeSet<&str> = self.actors.iter().map(|actor| actor.name.as_str()).collect();
+        let parent = |actor: &'_ Actor| actor.parent.clone().filter(|name| listed.contains(name.as_str()));
+        let mut children: BTreeMap<Option<String>, Vec<&Actor>> = BTreeMap::new();
+        for actor in &self.actors {
+            children.entry(parent(actor)).or_default().push(actor);
+        }
+        let mut nodes = Vec::with_capacity(self.actors.len());
+        let below = |children: &mut BTreeMap<_, Vec<_>>, parent: Option<String>, depth| {
+            let found = children.remove(&parent).unwrap_or_default();
+            found.into_iter().rev().map(move |actor| TreeNode { depth, actor })
+        };
+        let mut open: Vec<TreeNode<'_>> = below(&mut children, None, 0).collect();
+        loop {
+            while let Some(node) = open.pop() {
+                open.extend(below(&mut children, Some(node.actor.name.clone()), node.depth + 1));
+                nodes.push(node);
+            }
+            // What is left hangs on itself in a circle.
+            let Some(circle) = children.keys().next().cloned() else { return nodes };
+            open.extend(below(&mut children, circle, 0));
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActorKind {
     Supervisor,
     Keyed,
     Worker,
+    /// A word of a newer agent that this reader does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +216,9 @@ pub enum ActorState {
     Stopping,
     Stuck,
     Waiting,
+    /// A word of a newer agent that this reader does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +229,9 @@ pub enum Cause {
     Start,
     Unresponsive,
     Requested,
+    /// A word of a newer agent that this reader does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,6 +252,13 @@ pub struct BudgetUse {
     pub max: u32,
     pub within_s: u64,
     pub used: u32,
+}
+
+impl Actor {
+    /// The last part of its path.
+    pub fn short_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
 }
 
 /// One actor of the live supervision tree.
@@ -231,3 +286,18 @@ pub struct Actor {
     /// Supervisors only.
     pub budget: Option<BudgetUse>,
 }
+
+/// Writes an enum the way its documents spell it, so that people and machines read one word.
+macro_rules! display_as_serde {
+    ($($name:ty),*) => {$(
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.serialize(f)
+            }
+        }
+    )*};
+}
+display_as_serde!(Verb, ActorKind, ActorState, Cause);
+
+#[cfg(test)]
+mod tests;

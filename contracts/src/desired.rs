@@ -5,8 +5,18 @@ use crate::ServiceName;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+mod canonical;
+mod image;
+mod json;
 mod parse;
-pub use parse::{Parsed, Problem, Refusal, parse};
+mod port;
+mod report;
+mod service;
+mod signal;
+mod volume;
+
+pub use canonical::canonical_spec;
+pub use parse::{MAX_GRACE_S, MAX_SERVICES, PODMAN_V0, Parsed, Problem, Refusal, parse};
 
 /// A validated deployment of type `PodmanV0`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 //! * [`device`]: `DeviceInfo`, `Heartbeat`, and the live pulse
 //! * [`commands`]: the verbs and their requests and replies
 //! * [`codec`]: JSON or MessagePack, chosen by the first byte
+//! * [`tree_text`]: draws a supervision tree, declared or live
 pub mod codec;
 pub mod commands;
 pub mod desired;
@@ -15,6 +16,7 @@ pub mod device;
 pub mod names;
 pub mod state;
 pub mod time;
+pub mod tree_text;
 
 pub use names::{DeploymentName, DeviceId, NameError, ServiceName};
 pub use time::Timestamp;

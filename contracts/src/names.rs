@@ -164,3 +164,6 @@ pub fn pulse_subject(device: &DeviceId) -> String {
 pub fn command_subject(device: &DeviceId, verb: &str) -> String {
     format!("device-command.{device}.{verb}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! One service of a document.
+use super::report::{Field, Object, Report, quoted};
+use super::{Port, Protocol, Pull, Restart, Service, Volume, image};
+use crate::names::label;
+use crate::{NameError, ServiceName};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// Fields that this version acts on.
+const BUILT: [&str; 10] =
+    ["name", "image", "command", "entrypoint", "env", "ports", "volumes", "restart", "pull", "labels"];
+/// Fields of the contract that are refused until they are built: a device must not run a service
+/// without the limit, the secret or the check that its document asks for.
+const NOT_YET: [&str; 11] = [
+    "working_dir",
+    "user",
+    "files",
+    "devices",
+    "network",
+    "depends_on",
+    "healthcheck",
+    "resources",
+    "registry_auth",
+    "secrets",
+    "log",
+];
+
+/// What the services of one document cannot both have, and the path of the first that has it.
+#[derive(Default)]
+pub(super) struct Seen {
+    names: BTreeMap<ServiceName, String>,
+    ports: BTreeMap<(u16, Protocol), Vec<(Port, String)>>,
+}
+
+/// The service; None, or with holes, when the report got a problem with it.
+pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> Option<Service> {
+    let read = field.object();
+    let object = report.keep(field, read)?;
+    report.unknown(&object, &[&BUILT, &NOT_YET]);
+    refuse_not_yet(&object, report);
+    let name = read_name(&object, &mut seen.names, report);
+    let image = read_image(&object, report);
+    let service = Service {
+        command: read_words(&object, "command", report),
+        entrypoint: read_words(&object, "entrypoint", report),
+        env: read_env(&object, report),
+        ports: read_ports(&object, &mut seen.ports, report),
+        volumes: read_volumes(&object, report),
+        restart: read_choice(&object, "restart", &RESTARTS, report),
+        pull: read_choice(&object, "pull", &PULLS, report),
+        labels: read_labels(&object, report),
+        name: name?,
+        image: image.unwrap_or_default(),
+    };
+    Some(service)
+}
+
+fn refuse_not_yet(object: &Object<'_>, report: &mut Report) {
+    for field in NOT_YET.iter().filter_map(|name| object.get(name)) {
+        let says_nothing = match field.value {
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            Value::String(text) => text == "bridge" && field.path.ends_with(".network"),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        };
+        if !says_nothing {
+            report.problem(field.path, "not supported by this version of the agent yet: leave it out");
+        }
+    }
+}
+
+fn read_name(
+    object: &Object<'_>,
+    taken: &mut BTreeMap<ServiceName, String>,
+    report: &mut Report,
+) -> Option<ServiceName> {
+    let field = object.required("name", "1 to 63 of a-z 0-9 -, without - at either end", report)?;
+    let read = field.text().and_then(|name| name.parse().map_err(|error: NameError| error.to_string()));
+    let name: ServiceName = report.keep(&field, read)?;
+    match taken.get(&name) {
+        Some(first) => report.problem(&field.path, format!("\"{name}\" is already the name at {first}")),
+        None => drop(taken.insert(name.clone(), field.path)),
+    }
+    Some(name)
+}
+
+fn read_image(object: &Object<'_>, report: &mut Report) -> Option<String> {
+    let field = object.required("image", "an image reference such as registry.example/web:1.4", report)?;
+    report.keep(&field, field.text().and_then(image::check))
+}
+
+/// A list of strings. Null and the empty list are the image's own.
+fn read_words(object: &Object<'_>, name: &str, report: &mut Report) -> Option<Vec<String>> {
+    let field = object.get(name)?;
+    let read = field.list().map_err(|wrong| match field.value {
+        Value::String(_) => format!("{wrong}: write [\"program\", \"argument\"]; no shell reads it"),
+        _ => wrong,
+    });
+    let words = report.keep(&field, read)?;
+    let words: Vec<String> =
+        words.iter().filter_map(|word| report.keep(word, word.c_text()).map(String::from)).collect();
+    (!words.is_empty()).then_some(words)
+}
+
+fn read_env(object: &Object<'_>, report: &mut Report) -> BTreeMap<String, String> {
+    let Some(field) = object.get("env") else { return BTreeMap::new() };
+    let mut env = BTreeMap::new();
+    match field.value {
+        Value::Object(_) => {
+            let read = field.object();
+            for (key, value) in report.keep(&field, read).iter().flat_map(Object::entries) {
+                read_variable(&value.path, key, &value, &mut env, report);
+            }
+        }
+        Value::Array(_) => {
+            for pair in report.keep(&field, field.list()).unwrap_or_default() {
+                read_pair(&pair, &mut env, report);
+            }
+        }
+        _ => report.problem(&field.path, field.expected("an object or a list of [key, value]")),
+    }
+    env
+}
+
+fn read_pair(pair: &Field<'_>, env: &mut BTreeMap<String, String>, report: &mut Report) {
+    // The words are not repeated in the message: values of variables are often secret.
+    let form = || String::from("write it as [\"KEY\", \"value\"]");
+    let read = pair.list().map_err(|_| form());
+    let [key, value] = match report.keep(pair, read).map(<[Field<'_>; 2]>::try_from) {
+        Some(Ok(pair)) => pair,
+        Some(Err(_)) => return report.problem(&pair.path, form()),
+        None => return,
+    };
+    if let Some(name) = report.keep(&key, key.text()) {
+        read_variable(&key.path, name, &value, env, report);
+    }
+}
+
+fn read_variable(
+    path: &str,
+    key: &str,
+    value: &Field<'_>,
+    env: &mut BTreeMap<String, String>,
+    report: &mut Report,
+) {
+    if key.is_empty() || key.contains(['=', '\0']) {
+        let message = "the name of a variable has at least one character, and no = and no NUL";
+        return report.problem(path, message);
+    }
+    let Some(text) = report.keep(value, value.c_text()) else { return };
+    if env.insert(key.into(), text.into()).is_some() {
+        report.problem(path, format!("{} is given more than once", quoted(key)));
+    }
+}
+
+/// A list of strings of one form each, and where each stands.
+fn read_each<T>(object: &Object<'_>, name: &str, report: &mut Report) -> Vec<(T, String)>
+where
+    T: FromStr<Err = String>,
+{
+    let Some(field) = object.get(name) else { return Vec::new() };
+    let items = report.keep(&field, field.list()).unwrap_or_default();
+    let mut read = |item: Field<'_>| {
+        let value = report.keep(&item, item.text().and_then(str::parse))?;
+        Some((value, item.path))
+    };
+    items.into_iter().filter_map(&mut read).collect()
+}
+
+/// Two services cannot publish the same port of the device; nor can one do it twice.
+fn read_ports(
+    object: &Object<'_>,
+    bound: &mut BTreeMap<(u16, Protocol), Vec<(Port, String)>>,
+    report: &mut Report,
+) -> Vec<Port> {
+    let read = read_each(object, "ports", report);
+    let mut ports = Vec::with_capacity(read.len());
+    for (port, path) in read {
+        let port: Port = port;
+        let others = bound.entry((port.host, port.protocol)).or_default();
+        match others.iter().find(|(other, _)| other.collides(&port)) {
+            Some((other, first)) => {
+                report.problem(path, format!("{port} binds what {other} at {first} binds already"));
+            }
+            None => others.push((port.clone(), path)),
+        }
+        ports.push(port);
+    }
+    ports
+}
+
+fn read_volumes(object: &Object<'_>, report: &mut Report) -> Vec<Volume> {
+    let mut places: BTreeMap<String, String> = BTreeMap::new();
+    let mut volumes = Vec::new();
+    for (volume, path) in read_each::<Volume>(object, "volumes", report) {
+        match places.get(&volume.place()) {
+            Some(first) => {
+                let target = quoted(&volume.target);
+                report.problem(path, format!("{target} is already mounted over at {first}"));
+            }
+            None => drop(places.insert(volume.place(), path)),
+        }
+        volumes.push(volume);
+    }
+    volumes
+}
+
+type Choice<T> = [(&'static str, T); 3];
+const RESTARTS: Choice<Restart> =
+    [("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
+const PULLS: Choice<Pull> =
+    [("if-missing", Pull::IfMissing), ("always", Pull::Always), ("never", Pull::Never)];
+
+fn read_choice<T: Copy + Default>(
+    object: &Object<'_>,
+    name: &str,
+    choices: &Choice<T>,
+    report: &mut Report,
+) -> T {
+    let Some(field) = object.get(name) else { return T::default() };
+    let accepted = || choices.map(|(word, _)| word).join(", ");
+    let read = field.text().and_then(|given| {
+        let found = choices.iter().find(|(word, _)| *word == given);
+        found
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| format!("{}: use one of {}", quoted(given), accepted()))
+    });
+    report.keep(&field, read).unwrap_or_default()
+}
+
+fn read_labels(object: &Object<'_>, report: &mut Report) -> BTreeMap<String, String> {
+    let Some(field) = object.get("labels") else { return BTreeMap::new() };
+    let read = field.object();
+    let Some(object) = report.keep(&field, read) else { return BTreeMap::new() };
+    let mut labels = BTreeMap::new();
+    for (key, value) in object.entries() {
+        if key.is_empty() {
+            report.problem(&value.path, "a label has a name");
+        } else if key.starts_with(label::PREFIX) {
+            report.problem(&value.path, "labels io.fleet.* are the agent's own: use another name");
+        } else if let Some(text) = report.keep(&value, value.c_text()) {
+            labels.insert(key.into(), text.into());
+        }
+    }
+    labels
+}
