@@ -1,5 +1,6 @@
 //! The container runtime in our words. `podman.rs` is the only file that names bollard.
 pub mod fake;
+mod identity;
 pub mod podman;
 pub mod process;
 

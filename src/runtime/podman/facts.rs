@@ -1,12 +1,8 @@
 //! The few fields of podman's answers that are read, every one optional or defaulted: what podman
 //! adds or renames elsewhere cannot blind us.
-use crate::domain::container::{Container, ContainerId, SpecDigest, Status};
-use fleet_contracts::names::label;
-use fleet_contracts::{DeploymentName, DeviceId, ServiceName, Timestamp};
+use crate::runtime::identity::Labels;
+use fleet_contracts::Timestamp;
 use serde::Deserialize;
-use std::collections::BTreeMap;
-
-pub(super) type Labels = BTreeMap<String, String>;
 
 /// One row of `GET /containers/json`.
 #[derive(Debug, Clone, Deserialize)]
@@ -122,41 +118,6 @@ impl Row {
 /// A name without the leading slash that the API puts before it.
 pub(super) fn bare(name: &str) -> &str {
     name.strip_prefix('/').unwrap_or(name)
-}
-
-/// Who a container is, by its labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) deployment: DeploymentName,
-    pub(super) service: ServiceName,
-    pub(super) digest: Option<SpecDigest>,
-}
-
-/// None for a container of another device, and for one whose names cannot be read.
-pub(super) fn identity(device: &DeviceId, labels: &Labels) -> Option<Identity> {
-    if labels.get(label::DEVICE)? != device.as_str() {
-        return None;
-    }
-    Some(Identity {
-        deployment: labels.get(label::DEPLOYMENT)?.parse().ok()?,
-        service: labels.get(label::SERVICE)?.parse().ok()?,
-        digest: labels.get(label::SPEC_DIGEST).map(|hex| SpecDigest::from_hex(hex)),
-    })
-}
-
-impl Identity {
-    pub(super) fn container(self, id: ContainerId, name: &str, status: Status) -> Container {
-        Container {
-            id,
-            name: name.into(),
-            deployment: self.deployment,
-            service: self.service,
-            digest: self.digest,
-            status,
-            image_id: None,
-            started_at: None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What is really there: podman's word, checked against /proc.
 use super::SHORT;
 use super::errors::Failure;
-use super::facts::{Identity, Inspected, InspectedState, Labels, Row, Word, bare, identity};
+use super::facts::{Inspected, InspectedState, Row, Word, bare};
 use super::wire::{self, Answer, encoded};
 use crate::domain::container::{Container, ContainerId, Process, Status};
+use crate::runtime::identity::{Identity, Labels, identity};
 use crate::runtime::{NameHolder, process};
 use fleet_contracts::device::RuntimeInfo;
 use fleet_contracts::names::label;
