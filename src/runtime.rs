@@ -1,4 +1,9 @@
 //! The container runtime in our words. `podman.rs` is the only file that names bollard.
+pub mod fake;
+mod identity;
+pub mod podman;
+pub mod process;
+
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::spec::CreateSpec;
 use async_trait::async_trait;

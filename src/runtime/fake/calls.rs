@@ -1,0 +1,259 @@
+//! The trait: each call meets its faults, then the rules of the world.
+use super::faults::{Fault, Op};
+use super::program::{PullEnd, Registry};
+use super::state::{Refusal, State};
+use super::world::World;
+use super::{FakeRuntime, error};
+use crate::domain::container::{Container, ContainerId, Process};
+use crate::domain::spec::CreateSpec;
+use crate::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result};
+use async_trait::async_trait;
+use fleet_contracts::DeploymentName;
+use fleet_contracts::device::RuntimeInfo;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl FakeRuntime {
+    async fn call<T, F>(&self, op: Op, object: &str, effect: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut State) -> std::result::Result<T, Refusal> + Send + 'static,
+    {
+        let fault = self.arrive(op, object).await?;
+        match fault {
+            None => self.happen(op, object, effect),
+            Some(Fault::Fails(kind, message)) => Err(error(op, object, kind, &message)),
+            Some(Fault::LosesAnswer(kind)) => {
+                // Whether it worked is what the caller does not learn.
+                let _ = self.happen(op, object, effect);
+                Err(error(op, object, kind, "the answer was lost"))
+            }
+            Some(Fault::Late(delay)) => self.happen_late(op, object, delay, effect).await,
+            Some(Fault::Orphans) => {
+                self.world.change(|state| state.orphans.insert(object.into()));
+                Err(error(op, object, ErrorKind::Unreachable, "connection reset"))
+            }
+        }
+    }
+
+    /// The way to the runtime: latency, a socket that is gone, a hang.
+    async fn arrive(&self, op: Op, object: &str) -> Result<Option<Fault>> {
+        let (fault, latency) = self.world.change(|state| (state.faults.begin(op), state.faults.latency));
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let mut changes = self.world.changes();
+        let let_through = async {
+            while self.world.read(|state| state.faults.is_hung(op) && !state.is_down) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(op.deadline(), let_through).await.is_err() {
+            return Err(error(op, object, ErrorKind::Timeout, "no answer in time"));
+        }
+        if self.world.read(|state| state.is_down) {
+            return Err(error(op, object, ErrorKind::Unreachable, "connection refused"));
+        }
+        Ok(fault)
+    }
+
+    fn happen<T, F>(&self, op: Op, object: &str, effect: F) -> Result<T>
+    where
+        F: FnOnce(&mut State) -> std::result::Result<T, Refusal>,
+    {
+        self.world.change(effect).map_err(|(kind, message)| error(op, object, kind, &message))
+    }
+
+    async fn happen_late<T, F>(&self, op: Op, object: &str, delay: Duration, effect: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut State) -> std::result::Result<T, Refusal> + Send + 'static,
+    {
+        let (world, about) = (self.clone(), object.to_owned());
+        // A task of its own: the effect comes, whether or not somebody still waits for the answer.
+        let effect = tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            world.happen(op, &about, effect)
+        });
+        match tokio::time::timeout(op.deadline(), effect).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(error(op, object, ErrorKind::Unreachable, "connection reset")),
+            Err(_) => Err(error(op, object, ErrorKind::Timeout, "no answer in time")),
+        }
+    }
+}
+
+#[async_trait]
+impl ContainerRuntime for FakeRuntime {
+    async fn info(&self) -> Result<RuntimeInfo> {
+        self.call(Op::Info, "runtime", |_| Ok(RuntimeInfo { name: "fake".into(), version: "1.0.0".into() }))
+            .await
+    }
+
+    async fn list(&self) -> Result<Vec<Container>> {
+        let device = self.device.clone();
+        self.call(Op::List, "containers", move |state| Ok(state.of_device(&device))).await
+    }
+
+    async fn look(&self, deployment: &DeploymentName) -> Result<Vec<Container>> {
+        let (device, wanted) = (self.device.clone(), deployment.clone());
+        self.call(Op::Look, deployment.as_str(), move |state| {
+            let mut found = state.of_device(&device);
+            found.retain(|container| container.deployment == wanted);
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn holder(&self, name: &str) -> Result<NameHolder> {
+        let (device, wanted) = (self.device.clone(), name.to_owned());
+        self.call(Op::Holder, name, move |state| {
+            let holder = state.containers.iter().find(|(_, found)| found.name == wanted);
+            Ok(match holder.map(|(id, found)| (id, found.container(&device, id))) {
+                None => NameHolder::Nobody,
+                Some((_, Some(ours))) => NameHolder::Ours(Box::new(ours)),
+                Some((id, None)) => NameHolder::Foreign(id.clone()),
+            })
+        })
+        .await
+    }
+
+    async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId> {
+        let (named, spec) = (name.to_owned(), spec.clone());
+        self.call(Op::Create, name, move |state| state.create(&named, &spec)).await
+    }
+
+    async fn start(&self, id: &ContainerId) -> Result<()> {
+        let which = id.clone();
+        self.call(Op::Start, id.as_str(), move |state| state.start(&which)).await
+    }
+
+    async fn signal(&self, id: &ContainerId, signal: &str) -> Result<()> {
+        let (which, signal) = (id.clone(), signal.to_owned());
+        self.call(Op::Signal, id.as_str(), move |state| state.signal(&which, &signal)).await
+    }
+
+    async fn rename(&self, id: &ContainerId, name: &str) -> Result<()> {
+        let (which, name) = (id.clone(), name.to_owned());
+        self.call(Op::Rename, id.as_str(), move |state| state.rename(&which, &name)).await
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<()> {
+        let which = id.clone();
+        self.call(Op::Remove, id.as_str(), move |state| state.remove(&which)).await
+    }
+
+    async fn remove_orphan(&self, name: &str) -> Result<()> {
+        let named = name.to_owned();
+        self.call(Op::RemoveOrphan, name, move |state| state.remove_orphan(&named)).await
+    }
+
+    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        let (named, labels) = (name.to_owned(), labels.clone());
+        self.call(Op::EnsureNetwork, name, move |state| {
+            if !state.networks.contains_key(&named) {
+                state.journal.push(format!("create network {named}"));
+                state.networks.insert(named, labels);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        let named = name.to_owned();
+        self.call(Op::RemoveNetwork, name, move |state| {
+            if state.networks.remove(&named).is_some() {
+                state.journal.push(format!("remove network {named}"));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        let (named, labels) = (name.to_owned(), labels.clone());
+        self.call(Op::EnsureVolume, name, move |state| {
+            if !state.volumes.contains_key(&named) {
+                state.journal.push(format!("create volume {named}"));
+                state.volumes.insert(named, labels);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<String>> {
+        let named = reference.to_owned();
+        self.call(Op::Image, reference, move |state| {
+            Ok(state.images.get(&named).map(|image| image.id.clone()))
+        })
+        .await
+    }
+
+    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>> {
+        let named = reference.to_owned();
+        let asked = self.call(Op::Pull, reference, move |state| {
+            state.journal.push(format!("pull {named}"));
+            Ok(state.registry.get(&named).cloned())
+        });
+        Ok(match asked.await {
+            // As with podman, what goes wrong is an item of the stream.
+            Err(error) => stream::iter([Err(error)]).boxed(),
+            Ok(registry) => {
+                let unknown = || Registry::fails(ErrorKind::Pull, "manifest unknown");
+                pulling(self.world.clone(), reference.to_owned(), registry.unwrap_or_else(unknown))
+            }
+        })
+    }
+
+    async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {
+        // Subscribed before the answer: what happens from now on is in the stream.
+        let hints = self.world.hints();
+        self.call(Op::Hints, "events", |_| Ok(())).await?;
+        let live = stream::unfold(hints, |mut hints| async move {
+            match hints.recv().await {
+                Ok(Some(hint)) => Some((Ok(hint), hints)),
+                Ok(None) | Err(_) => None,
+            }
+        });
+        Ok(live.boxed())
+    }
+
+    async fn death(&self, process: Process) {
+        let mut changes = self.world.changes();
+        while self.world.read(|state| state.lives(process)) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn pulling(
+    world: Arc<World>,
+    reference: String,
+    registry: Registry,
+) -> BoxStream<'static, Result<PullProgress>> {
+    let total = registry.steps * Registry::STEP_BYTES;
+    let step = registry.step;
+    let progress = stream::iter(1..=registry.steps).then(move |done| async move {
+        tokio::time::sleep(step).await;
+        Ok(PullProgress { current: done * Registry::STEP_BYTES, total })
+    });
+    let end = stream::once(async move {
+        match registry.end {
+            PullEnd::Lands(program) => {
+                world.change(|state| state.add_image(&reference, program));
+                None
+            }
+            PullEnd::Fails(kind, message) => Some(Err(error(Op::Pull, &reference, kind, &message))),
+            PullEnd::Stalls => std::future::pending().await,
+        }
+    });
+    progress.chain(end.filter_map(std::future::ready)).boxed()
+}

@@ -1,0 +1,80 @@
+//! What runs in a fake container, and where its image comes from.
+use crate::runtime::ErrorKind;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a container's process does. SIGKILL always ends it at once, with 137.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Signal → the exit that it causes; the others are ignored.
+    pub(super) signals: BTreeMap<String, Exit>,
+    pub(super) by_itself: Option<Exit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Exit {
+    pub(super) after: Duration,
+    pub(super) code: i64,
+}
+
+impl Program {
+    /// Ends at once on SIGTERM, with 143.
+    pub fn polite() -> Self {
+        Self::deaf().on("SIGTERM", Duration::ZERO, 143)
+    }
+
+    /// Ends by SIGKILL only.
+    pub fn deaf() -> Self {
+        Self::default()
+    }
+
+    /// Ends by itself this long after its start.
+    pub fn exits(after: Duration, code: i64) -> Self {
+        Self { by_itself: Some(Exit { after, code }), ..Self::polite() }
+    }
+
+    /// Ends this long after that signal.
+    pub fn on(mut self, signal: &str, after: Duration, code: i64) -> Self {
+        self.signals.insert(signal.into(), Exit { after, code });
+        self
+    }
+}
+
+/// What the pull of one reference does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    pub(super) steps: u64,
+    pub(super) step: Duration,
+    pub(super) end: PullEnd,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PullEnd {
+    Lands(Program),
+    Fails(ErrorKind, String),
+    Stalls,
+}
+
+impl Registry {
+    /// Bytes of one step of progress.
+    pub(super) const STEP_BYTES: u64 = 1_000_000;
+
+    /// The image arrives at once.
+    pub fn has(program: Program) -> Self {
+        Self { steps: 1, step: Duration::ZERO, end: PullEnd::Lands(program) }
+    }
+
+    /// The image arrives in this many steps of progress.
+    pub fn has_slowly(program: Program, steps: u64, step: Duration) -> Self {
+        Self { steps, step, end: PullEnd::Lands(program) }
+    }
+
+    pub fn fails(kind: ErrorKind, message: &str) -> Self {
+        Self { steps: 0, step: Duration::ZERO, end: PullEnd::Fails(kind, message.into()) }
+    }
+
+    /// Some progress, then silence for ever.
+    pub fn stalls_after(steps: u64, step: Duration) -> Self {
+        Self { steps, step, end: PullEnd::Stalls }
+    }
+}

@@ -1,0 +1,45 @@
+//! Who a container is, by its labels.
+use crate::domain::container::{Container, ContainerId, SpecDigest, Status};
+use fleet_contracts::names::label;
+use fleet_contracts::{DeploymentName, DeviceId, ServiceName};
+use std::collections::BTreeMap;
+
+pub(super) type Labels = BTreeMap<String, String>;
+
+/// The names in a container's labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) deployment: DeploymentName,
+    pub(super) service: ServiceName,
+    pub(super) digest: Option<SpecDigest>,
+}
+
+/// None for a container of another device, and for one whose names cannot be read.
+pub(super) fn identity(device: &DeviceId, labels: &Labels) -> Option<Identity> {
+    if labels.get(label::DEVICE)? != device.as_str() {
+        return None;
+    }
+    Some(Identity {
+        deployment: labels.get(label::DEPLOYMENT)?.parse().ok()?,
+        service: labels.get(label::SERVICE)?.parse().ok()?,
+        digest: labels.get(label::SPEC_DIGEST).map(|hex| SpecDigest::from_hex(hex)),
+    })
+}
+
+impl Identity {
+    pub(super) fn container(self, id: ContainerId, name: &str, status: Status) -> Container {
+        Container {
+            id,
+            name: name.into(),
+            deployment: self.deployment,
+            service: self.service,
+            digest: self.digest,
+            status,
+            image_id: None,
+            started_at: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

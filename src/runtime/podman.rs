@@ -1,0 +1,173 @@
+//! Podman (4.3.1 and later) over the Docker-compatible API on its unix socket.
+//!
+//! bollard sends what changes something; what is observed is read by `wire` and `facts`, which
+//! understand podman's words where bollard's closed models would refuse a whole answer. Nothing is
+//! kept that matters: podman's service may go and come between any two calls.
+use super::{ContainerRuntime, Hint, NameHolder, PullProgress, Result};
+use crate::domain::container::{Container, ContainerId, Process};
+use crate::domain::spec::CreateSpec;
+use crate::runtime::process;
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RenameContainerOptionsBuilder,
+    StartContainerOptions,
+};
+use errors::{Failure, Operation};
+use fleet_contracts::device::RuntimeInfo;
+use fleet_contracts::{DeploymentName, DeviceId};
+use futures_util::stream::BoxStream;
+use observe::Observer;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod create;
+mod errors;
+mod facts;
+mod hints;
+mod networks;
+mod observe;
+mod pull;
+mod remove;
+mod wire;
+
+/// For what podman answers from memory or one small file: measured 1 to 60 ms, times a device whose
+/// disk is busy with a pull.
+const SHORT: Duration = Duration::from_secs(10);
+/// For creating and starting: layers are mounted, programs are executed, a slow card is written.
+const LONG: Duration = Duration::from_secs(60);
+
+/// One podman service, seen by one device.
+pub struct PodmanRuntime {
+    device: DeviceId,
+    socket: PathBuf,
+    observer: Observer,
+}
+
+impl PodmanRuntime {
+    /// Never fails and touches nothing: the socket is looked for at every call.
+    pub fn new(device: DeviceId, socket: PathBuf) -> Self {
+        let observer = Observer::new(device.clone(), socket.clone());
+        Self { device, socket, observer }
+    }
+
+    fn docker(&self, deadline: Duration) -> std::result::Result<Docker, Failure> {
+        connect(&self.socket, deadline)
+    }
+}
+
+/// A client; it connects anew at each request. Errs when the socket's file is missing.
+fn connect(socket: &Path, deadline: Duration) -> std::result::Result<Docker, Failure> {
+    // bollard's own timeout covers only the answer's headers and knows whole seconds: it is the
+    // second line behind `within`, and the only one in front of a stream.
+    let seconds = deadline.as_secs() + 1;
+    Ok(Docker::connect_with_unix(&socket.to_string_lossy(), seconds, bollard::API_DEFAULT_VERSION)?)
+}
+
+/// Runs one call under its deadline and names it in its error.
+async fn within<T>(
+    deadline: Duration,
+    operation: Operation,
+    object: &str,
+    call: impl Future<Output = std::result::Result<T, Failure>> + Send,
+) -> Result<T> {
+    let outcome = tokio::time::timeout(deadline, call).await.unwrap_or(Err(Failure::Deadline));
+    outcome.map_err(|failure| failure.during(operation, object))
+}
+
+#[async_trait]
+impl ContainerRuntime for PodmanRuntime {
+    async fn info(&self) -> Result<RuntimeInfo> {
+        within(SHORT, Operation::Info, "podman", self.observer.info()).await
+    }
+
+    async fn list(&self) -> Result<Vec<Container>> {
+        self.observer.list().await.map_err(|failure| failure.during(Operation::List, "containers"))
+    }
+
+    async fn look(&self, deployment: &DeploymentName) -> Result<Vec<Container>> {
+        let seen = self.observer.look(deployment).await;
+        seen.map_err(|failure| failure.during(Operation::Look, deployment.as_str()))
+    }
+
+    async fn holder(&self, name: &str) -> Result<NameHolder> {
+        let holder = self.observer.holder(name).await;
+        holder.map_err(|failure| failure.during(Operation::Holder, name))
+    }
+
+    async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId> {
+        within(LONG, Operation::Create, name, async {
+            let options = CreateContainerOptionsBuilder::new().name(name).build();
+            let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await?;
+            Ok(ContainerId::new(&created.id))
+        })
+        .await
+    }
+
+    async fn start(&self, id: &ContainerId) -> Result<()> {
+        self.observer.forget(id);
+        within(LONG, Operation::Start, id.as_str(), async {
+            Ok(self.docker(LONG)?.start_container(id.as_str(), None::<StartContainerOptions>).await?)
+        })
+        .await
+    }
+
+    async fn signal(&self, id: &ContainerId, signal: &str) -> Result<()> {
+        within(SHORT, Operation::Signal, id.as_str(), async {
+            let options = KillContainerOptionsBuilder::new().signal(signal).build();
+            let sent = self.docker(SHORT)?.kill_container(id.as_str(), Some(options)).await;
+            match sent.map_err(Failure::from) {
+                Err(failure) if failure.is_not_found() || failure.says("can only kill running") => Ok(()),
+                other => other,
+            }
+        })
+        .await
+    }
+
+    async fn rename(&self, id: &ContainerId, name: &str) -> Result<()> {
+        within(SHORT, Operation::Rename, id.as_str(), async {
+            let options = RenameContainerOptionsBuilder::new().name(name).build();
+            Ok(self.docker(SHORT)?.rename_container(id.as_str(), options).await?)
+        })
+        .await
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<()> {
+        within(LONG, Operation::Remove, id.as_str(), self.remove_dead(id)).await
+    }
+
+    async fn remove_orphan(&self, name: &str) -> Result<()> {
+        within(LONG, Operation::RemoveOrphan, name, self.remove_unlisted(name)).await
+    }
+
+    async fn ensure_network(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        within(SHORT, Operation::EnsureNetwork, name, self.create_network(name, labels)).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<()> {
+        within(SHORT, Operation::RemoveNetwork, name, self.delete_network(name)).await
+    }
+
+    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        within(SHORT, Operation::EnsureVolume, name, self.create_volume(name, labels)).await
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<String>> {
+        within(SHORT, Operation::Image, reference, self.observer.image(reference)).await
+    }
+
+    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>> {
+        pull::pull(&self.socket, reference).map_err(|failure| failure.during(Operation::Pull, reference))
+    }
+
+    async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {
+        let hints = hints::hints(&self.socket, &self.device);
+        hints.map_err(|failure| failure.during(Operation::Hints, "events"))
+    }
+
+    async fn death(&self, process: Process) {
+        process::death(process).await;
+    }
+}

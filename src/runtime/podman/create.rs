@@ -1,0 +1,74 @@
+//! A `CreateSpec` in podman's words.
+use crate::domain::spec::{CreateSpec, Mount};
+use bollard::models::{
+    ContainerCreateBody, EndpointSettings, HostConfig, NetworkingConfig, PortBinding, PortMap, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+use fleet_contracts::desired::{Port, Protocol};
+use std::collections::HashMap;
+
+pub(super) fn body(spec: &CreateSpec) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        cmd: spec.command.clone(),
+        entrypoint: spec.entrypoint.clone(),
+        env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        labels: Some(spec.labels.clone().into_iter().collect()),
+        exposed_ports: Some(spec.ports.iter().map(container_port).collect()),
+        stop_signal: Some(spec.stop_signal.clone()),
+        stop_timeout: Some(spec.stop_timeout_s.into()),
+        host_config: Some(host_config(spec)),
+        networking_config: networking(spec),
+        ..ContainerCreateBody::default()
+    }
+}
+
+fn host_config(spec: &CreateSpec) -> HostConfig {
+    HostConfig {
+        network_mode: Some(spec.network.clone()),
+        binds: Some(spec.mounts.iter().map(bind).collect()),
+        port_bindings: Some(port_bindings(&spec.ports)),
+        // Podman restarts without backoff and hides exits: restarting is the agent's.
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
+        ..HostConfig::default()
+    }
+}
+
+fn networking(spec: &CreateSpec) -> Option<NetworkingConfig> {
+    // Neither has endpoints; podman refuses a request that gives one.
+    if matches!(spec.network.as_str(), "host" | "none") {
+        return None;
+    }
+    let endpoint = EndpointSettings { aliases: Some(spec.aliases.clone()), ..EndpointSettings::default() };
+    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(spec.network.clone(), endpoint)])) })
+}
+
+fn bind(mount: &Mount) -> String {
+    format!("{}:{}{}", mount.source, mount.target, if mount.read_only { ":ro" } else { "" })
+}
+
+fn port_bindings(ports: &[Port]) -> PortMap {
+    let mut map = PortMap::new();
+    for port in ports {
+        let binding = PortBinding {
+            host_ip: Some(port.ip.map_or_else(String::new, |ip| ip.to_string())),
+            host_port: Some(port.host.to_string()),
+        };
+        map.entry(container_port(port)).or_default().get_or_insert_default().push(binding);
+    }
+    map
+}
+
+fn container_port(port: &Port) -> String {
+    let protocol = match port.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    };
+    format!("{}/{protocol}", port.container)
+}
+
+#[cfg(test)]
+mod tests;

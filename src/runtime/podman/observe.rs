@@ -1,0 +1,260 @@
+//! What is really there: podman's word, checked against /proc.
+use super::SHORT;
+use super::errors::Failure;
+use super::facts::{Inspected, InspectedState, Row, Word, bare};
+use super::wire::{self, Answer, encoded};
+use crate::domain::container::{Container, ContainerId, Process, Status};
+use crate::runtime::identity::{Identity, Labels, identity};
+use crate::runtime::{NameHolder, process};
+use fleet_contracts::device::RuntimeInfo;
+use fleet_contracts::names::label;
+use fleet_contracts::{DeploymentName, DeviceId};
+use futures_util::future::join_all;
+use memory::{Facts, Memory};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+mod memory;
+
+/// Inspects at once: podman takes a lock per container and a device has few cores.
+const CONCURRENT: usize = 4;
+/// How long podman may say `running` of a process that is gone before that is a lie: conmon writes
+/// the exit file, and its clean-up command runs, some hundred milliseconds after a death.
+const GRACE: Duration = Duration::from_secs(2);
+/// Between two looks at such a container.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Observer {
+    device: DeviceId,
+    socket: PathBuf,
+    inspects: Semaphore,
+    memory: Mutex<Memory>,
+}
+
+/// A listed container whose facts are still open.
+struct Draft {
+    id: ContainerId,
+    name: String,
+    identity: Identity,
+}
+
+impl Observer {
+    pub(super) fn new(device: DeviceId, socket: PathBuf) -> Self {
+        Self { device, socket, inspects: Semaphore::new(CONCURRENT), memory: Mutex::default() }
+    }
+
+    /// One list, and an inspect for each container of which something is not known.
+    pub(super) async fn list(&self) -> Result<Vec<Container>, Failure> {
+        let rows = self.rows(None).await?;
+        self.memory().keep_only(rows.value.iter().map(|row| row.id.as_str()));
+        let mut containers = Vec::with_capacity(rows.value.len());
+        let mut open = Vec::new();
+        for row in &rows.value {
+            let Some(draft) = self.draft(row) else { continue };
+            match self.remembered(row) {
+                Some(facts) => containers.push(draft.with(facts)),
+                None => open.push(draft),
+            }
+        }
+        for (draft, facts) in self.examine_all(open).await {
+            match facts {
+                Ok(Some(facts)) => containers.push(draft.with(facts)),
+                Ok(None) => {}
+                Err(failure @ Failure::Connection(_)) => return Err(failure),
+                Err(failure) => containers.push(draft.unreadable(&failure)),
+            }
+        }
+        Ok(containers)
+    }
+
+    pub(super) async fn look(&self, deployment: &DeploymentName) -> Result<Vec<Container>, Failure> {
+        let rows = self.rows(Some(deployment)).await?;
+        let drafts = rows.value.iter().filter_map(|row| self.draft(row)).collect();
+        let mut containers = Vec::new();
+        for (draft, facts) in self.examine_all(drafts).await {
+            containers.extend(facts?.map(|facts| draft.with(facts)));
+        }
+        Ok(containers)
+    }
+
+    pub(super) async fn holder(&self, name: &str) -> Result<NameHolder, Failure> {
+        let inspected = match self.inspect(name).await {
+            Ok(answer) => answer.value,
+            Err(failure) if failure.is_not_found() => return Ok(NameHolder::Nobody),
+            Err(failure) => return Err(failure),
+        };
+        // Podman also finds containers by the beginning of their id.
+        if bare(&inspected.name) != name {
+            return Ok(NameHolder::Nobody);
+        }
+        let id = ContainerId::new(&inspected.id);
+        let labels = inspected.config.and_then(|config| config.labels).unwrap_or_default();
+        let Some(identity) = identity(&self.device, &labels) else {
+            return Ok(NameHolder::Foreign(id));
+        };
+        Ok(match self.examine(&id).await? {
+            Some(facts) => {
+                let draft = Draft { id, name: name.into(), identity };
+                NameHolder::Ours(Box::new(draft.with(facts)))
+            }
+            None => NameHolder::Nobody,
+        })
+    }
+
+    pub(super) async fn image(&self, reference: &str) -> Result<Option<String>, Failure> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Image {
+            id: String,
+        }
+        let path = format!("/images/{}/json", encoded(reference));
+        match wire::get::<Image>(&self.socket, &path).await {
+            Ok(answer) => Ok(Some(answer.value.id)),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    pub(super) async fn info(&self) -> Result<RuntimeInfo, Failure> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Version {
+            version: String,
+        }
+        let answer = wire::get::<Version>(&self.socket, "/version").await?;
+        Ok(RuntimeInfo { name: "podman".into(), version: answer.value.version })
+    }
+
+    /// The true status of one container, waiting out the moment in which podman does not know yet
+    /// of a death. None when it does not exist.
+    pub(super) async fn examine(&self, id: &ContainerId) -> Result<Option<Facts>, Failure> {
+        let until = Instant::now() + GRACE;
+        loop {
+            let answer = match self.inspect(id.as_str()).await {
+                Ok(answer) => answer,
+                Err(failure) if failure.is_not_found() => return Ok(None),
+                Err(failure) => return Err(failure),
+            };
+            let state = &answer.value.state;
+            let status = self.verdict(id, state, answer.same_proc);
+            let patient = Instant::now() < until && !self.memory().is_known_liar(id, state.pid);
+            if status.is_none() && patient {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            let facts = Facts {
+                status: status.unwrap_or(Status::Lying),
+                pid: state.pid,
+                started_at: state.started_at(),
+                image_id: answer.value.image.clone(),
+            };
+            self.memory().remember(id, facts.clone());
+            return Ok(Some(facts));
+        }
+    }
+
+    /// Nothing remembered of it counts any more.
+    pub(super) fn forget(&self, id: &ContainerId) {
+        self.memory().forget(id);
+    }
+
+    /// None where podman's word and /proc disagree.
+    fn verdict(&self, id: &ContainerId, state: &InspectedState, same_proc: bool) -> Option<Status> {
+        let process = if same_proc {
+            process::find(state.pid)
+        } else {
+            Some(Process { pid: state.pid, start_ticks: process::UNSEEN })
+        };
+        // The pid may belong to somebody else by now.
+        let process = process.filter(|process| !self.memory().contradicts(id, *process, state.started_at()));
+        match state.word() {
+            Word::Created => Some(Status::Created),
+            Word::Exited => Some(Status::Exited { code: state.exit_code }),
+            Word::Running => process.map(Status::Running),
+            Word::Stopping => process.map(|_| Status::Stopping),
+            // A removal that podman's end cut off stays `removing` for ever; without a process it can
+            // be done again.
+            Word::Paused | Word::Removing => process.map(|_| Status::Busy),
+            Word::Unclear => Some(Status::Busy),
+        }
+    }
+
+    /// What needs no inspect: the word is the same as before and what it stands for still holds.
+    fn remembered(&self, row: &Row) -> Option<Facts> {
+        let word = Word::of(&row.state);
+        if word == Word::Created {
+            let image_id = row.image_id.clone();
+            return Some(Facts { status: Status::Created, pid: 0, started_at: None, image_id });
+        }
+        let facts = self.memory().get(&row.id)?;
+        let holds = match (word, facts.status) {
+            (Word::Running, Status::Running(process)) => process::is_alive(process),
+            (Word::Exited, Status::Exited { code }) => row.exit_code().is_none_or(|said| said == code),
+            _ => false,
+        };
+        holds.then_some(facts)
+    }
+
+    fn draft(&self, row: &Row) -> Option<Draft> {
+        let identity = identity(&self.device, row.labels.as_ref().unwrap_or(&Labels::new()));
+        if identity.is_none() && self.memory().is_first_warning(&row.id) {
+            tracing::warn!(
+                id = row.id,
+                name = row.name(),
+                "container with this device's label but no readable deployment and service: ignored"
+            );
+        }
+        Some(Draft { id: ContainerId::new(&row.id), name: row.name().into(), identity: identity? })
+    }
+
+    async fn rows(&self, deployment: Option<&DeploymentName>) -> Result<Answer<Vec<Row>>, Failure> {
+        let mut labels = vec![format!("{}={}", label::DEVICE, self.device)];
+        labels.extend(deployment.map(|name| format!("{}={name}", label::DEPLOYMENT)));
+        let filters = serde_json::json!({ "label": labels }).to_string();
+        self.get(&format!("/containers/json?all=true&filters={}", encoded(&filters))).await
+    }
+
+    async fn inspect(&self, id_or_name: &str) -> Result<Answer<Inspected>, Failure> {
+        let _slot = self.inspects.acquire().await.map_err(|_| Failure::Refused("shutting down"))?;
+        self.get(&format!("/containers/{}/json", encoded(id_or_name))).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Failure> {
+        tokio::time::timeout(SHORT, wire::get(&self.socket, path)).await.unwrap_or(Err(Failure::Deadline))
+    }
+
+    async fn examine_all(&self, drafts: Vec<Draft>) -> Vec<(Draft, Result<Option<Facts>, Failure>)> {
+        join_all(drafts.into_iter().map(|draft| async {
+            let facts = self.examine(&draft.id).await;
+            (draft, facts)
+        }))
+        .await
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Each change is one map operation: a panic elsewhere cannot leave it half done.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Draft {
+    fn with(self, facts: Facts) -> Container {
+        let container = self.identity.container(self.id, &self.name, facts.status);
+        Container { image_id: facts.image_id, started_at: facts.started_at, ..container }
+    }
+
+    /// One container that podman cannot describe must not hide the others; nothing is done with it
+    /// until it can be read again.
+    fn unreadable(self, failure: &Failure) -> Container {
+        tracing::warn!(name = self.name, ?failure, "a container could not be inspected");
+        self.identity.container(self.id, &self.name, Status::Busy)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Pulling images, with the sum of all layers as progress.
+use super::errors::{Failure, Operation};
+use super::{LONG, connect, wire};
+use crate::runtime::{PullProgress, Result};
+use bollard::models::CreateImageInfo;
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a running sync is reported as progress: well under any caller's patience for a stall.
+const SYNC_BEAT: Duration = Duration::from_secs(10);
+
+pub(super) fn pull(
+    socket: &Path,
+    reference: &str,
+) -> std::result::Result<BoxStream<'static, Result<PullProgress>>, Failure> {
+    // The whole reference in one parameter: a digest's `@` and a registry's port make a split a guess.
+    let options = CreateImageOptionsBuilder::new().from_image(reference).build();
+    let name = reference.to_owned();
+    // Headers come with the registry's first answer.
+    let lines = connect(socket, LONG)?.create_image(Some(options), None, None);
+    let progress = lines.scan(Layers::default(), move |layers, line| {
+        ready(Some(match line {
+            Ok(line) => layers.take(line).map(Ok),
+            Err(error) => Some(Err(Failure::from(error).during(Operation::Pull, &name))),
+        }))
+    });
+    Ok(then_sync(progress.filter_map(ready).boxed(), socket.to_owned()))
+}
+
+/// What is known of each layer.
+#[derive(Default)]
+struct Layers {
+    /// Layer id → bytes received and expected.
+    layers: BTreeMap<String, (u64, u64)>,
+    last_line: Option<CreateImageInfo>,
+}
+
+impl Layers {
+    /// None for a line that says nothing new: a repetition is no progress.
+    fn take(&mut self, line: CreateImageInfo) -> Option<PullProgress> {
+        if self.last_line.as_ref() == Some(&line) {
+            return None;
+        }
+        if let (Some(id), Some(detail)) = (&line.id, &line.progress_detail) {
+            let layer = self.layers.entry(id.clone()).or_default();
+            let bytes = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+            layer.0 = bytes(detail.current).unwrap_or(layer.0);
+            layer.1 = bytes(detail.total).unwrap_or(layer.1);
+        }
+        self.last_line = Some(line);
+        Some(self.sum())
+    }
+
+    fn sum(&self) -> PullProgress {
+        let current = self.layers.values().map(|layer| layer.0).sum();
+        let total = self.layers.values().map(|layer| layer.1).sum();
+        PullProgress { current, total }
+    }
+}
+
+/// The stream, and after its good end a sync of podman's storage: a power cut within seconds of a
+/// pull leaves an image that is listed and whose containers fail.
+fn then_sync(
+    progress: BoxStream<'static, Result<PullProgress>>,
+    socket: PathBuf,
+) -> BoxStream<'static, Result<PullProgress>> {
+    enum At {
+        Pulling(BoxStream<'static, Result<PullProgress>>, PullProgress),
+        Syncing(tokio::task::JoinHandle<()>, PullProgress),
+        End,
+    }
+    let start = (At::Pulling(progress, PullProgress::default()), socket);
+    stream::unfold(start, |(at, socket)| async move {
+        match at {
+            At::Pulling(mut progress, last) => match progress.next().await {
+                Some(Ok(now)) => Some((Some(Ok(now.clone())), (At::Pulling(progress, now), socket))),
+                Some(Err(error)) => Some((Some(Err(error)), (At::End, socket))),
+                None => {
+                    let sync = tokio::spawn(sync_storage(socket.clone()));
+                    Some((None, (At::Syncing(sync, last), socket)))
+                }
+            },
+            At::Syncing(mut sync, last) => match tokio::time::timeout(SYNC_BEAT, &mut sync).await {
+                Ok(_) => None,
+                Err(_) => Some((Some(Ok(last.clone())), (At::Syncing(sync, last), socket))),
+            },
+            At::End => None,
+        }
+    })
+    .filter_map(ready)
+    .boxed()
+}
+
+/// Best effort: where the storage is not in our mount namespace there is nothing to sync from here.
+async fn sync_storage(socket: PathBuf) {
+    #[derive(Deserialize)]
+    struct Info {
+        #[serde(rename = "DockerRootDir")]
+        root: PathBuf,
+    }
+    let asked = tokio::time::timeout(LONG, wire::get::<Info>(&socket, "/info")).await;
+    let Ok(Ok(info)) = asked else {
+        tracing::warn!("podman's storage could not be synced: it did not say where it is");
+        return;
+    };
+    let root = info.value.root;
+    let shown = root.clone();
+    let synced = tokio::task::spawn_blocking(move || {
+        std::fs::File::open(root).and_then(|root| rustix::fs::syncfs(root).map_err(std::io::Error::from))
+    })
+    .await;
+    if let Ok(Err(error)) = synced {
+        tracing::warn!(storage = %shown.display(), %error, "podman's storage could not be synced");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! Processes as the kernel knows them: who is alive, and when one dies.
+use crate::domain::container::Process;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// `start_ticks` of a process in a /proc that is not ours (the runtime has another pid namespace):
+/// nothing can be known of it here. No container's process starts in the tick of the boot.
+pub const UNSEEN: u64 = 0;
+
+/// How often /proc is read where the kernel has no pidfd (before 5.3): half a second of delay is
+/// small beside a restart, two reads a second per container are cheap.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The live process that has this pid now. None when there is none; a zombie counts as gone.
+pub fn find(pid: u32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse(&stat).map(|start_ticks| Process { pid, start_ticks })
+}
+
+/// Whether it is still this process, and alive. An unseen one counts as alive.
+pub fn is_alive(process: Process) -> bool {
+    process.start_ticks == UNSEEN || find(process.pid) == Some(process)
+}
+
+/// Start time out of proc(5) `stat`, in clock ticks since boot. None for a zombie or a dead one.
+fn parse(stat: &str) -> Option<u64> {
+    // The second field is the program's name in parentheses and may hold both spaces and parentheses.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    match fields.next()? {
+        "Z" | "X" | "x" => None,
+        _ => fields.nth(18)?.parse().ok(),
+    }
+}
+
+/// Waits until the process is gone; at once when it already is, never for an unseen one.
+pub async fn death(process: Process) {
+    if process.start_ticks == UNSEEN {
+        return std::future::pending().await;
+    }
+    match open(process) {
+        Watch::Gone => {}
+        Watch::Pidfd(fd) => {
+            // SAFETY: an `OwnedFd` has one descriptor, open until it is dropped; nothing takes it out.
+            let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+            // Without a registration there is still the slow way.
+            match watched {
+                Ok(fd) if fd.readable().await.is_ok() => {}
+                Ok(_) | Err(_) => poll(process).await,
+            }
+        }
+        Watch::Poll => poll(process).await,
+    }
+}
+
+enum Watch {
+    Gone,
+    Pidfd(OwnedFd),
+    Poll,
+}
+
+fn open(process: Process) -> Watch {
+    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
+        return Watch::Gone;
+    };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // The fd holds whoever had the pid at that moment: only now is the comparison worth something.
+        Ok(fd) if is_alive(process) => Watch::Pidfd(fd),
+        Ok(_) | Err(Errno::SRCH) => Watch::Gone,
+        Err(_) => Watch::Poll,
+    }
+}
+
+async fn poll(process: Process) {
+    while is_alive(process) {
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
