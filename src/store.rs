@@ -2,7 +2,14 @@
 use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub mod disk;
+pub mod envelope;
+pub mod fake;
+pub mod lock;
+mod pair;
+mod written;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {}: {source}", path.display())]
@@ -10,6 +17,13 @@ pub struct StoreError {
     pub operation: &'static str,
     pub path: PathBuf,
     pub source: io::Error,
+}
+
+impl StoreError {
+    /// For `map_err`: names the operation and the file of an I/O error.
+    fn on(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { operation, path: path.to_owned(), source }
+    }
 }
 
 /// The ledger's disk. A call that returned Ok survives a power cut; one that failed left the old
