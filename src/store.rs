@@ -2,9 +2,16 @@
 use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+pub mod disk;
+pub mod envelope;
+pub mod fake;
+pub mod lock;
+mod pair;
+mod written;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {}: {source}", path.display())]
@@ -19,6 +26,11 @@ impl StoreError {
     pub fn not_owner() -> Self {
         let source = io::Error::new(io::ErrorKind::PermissionDenied, "this process does not own it");
         Self { operation: "write", path: PathBuf::from("the state directory"), source }
+    }
+
+    /// For `map_err`: names the operation and the file of an I/O error.
+    fn on(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { operation, path: path.to_owned(), source }
     }
 }
 
@@ -55,5 +67,11 @@ impl OwnershipView {
     /// Whether that changed anything.
     pub fn set(&self, ours: bool) -> bool {
         self.0.swap(ours, Ordering::AcqRel) != ours
+    }
+}
+
+impl StateOwner for lock::StateLock {
+    fn still_ours(&self) -> bool {
+        lock::StateLock::still_ours(self)
     }
 }

@@ -184,13 +184,3 @@ impl std::fmt::Display for Volume {
         write!(f, "{source}:{}{}", self.target, if self.read_only { ":ro" } else { "" })
     }
 }
-
-/// RFC 8785 JSON.
-pub fn canonical_service(service: &Service, lifecycle: &Lifecycle) -> Vec<u8> {
-    serde_json::to_vec(&(service, lifecycle)).unwrap_or_default()
-}
-
-/// RFC 8785 JSON.
-pub fn canonical_deployment(deployment: &DesiredDeployment) -> Vec<u8> {
-    serde_json::to_vec(&(&deployment.services, &deployment.lifecycle)).unwrap_or_default()
-}

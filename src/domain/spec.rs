@@ -37,12 +37,12 @@ use fleet_contracts::{DeploymentName, DeviceId};
 
 /// Digest of one service with its lifecycle: the value of label `io.fleet.spec-digest`.
 pub fn digest_of_service(service: &Service, lifecycle: &Lifecycle) -> SpecDigest {
-    sha256(&desired::canonical_service(service, lifecycle))
+    sha256(desired::canonical_spec(service, lifecycle).as_bytes())
 }
 
 /// Digest of a whole document: `DeploymentState.spec_digest`.
 pub fn digest_of(deployment: &DesiredDeployment) -> SpecDigest {
-    sha256(&desired::canonical_deployment(deployment))
+    sha256(deployment.canonical().as_bytes())
 }
 
 fn sha256(bytes: &[u8]) -> SpecDigest {
