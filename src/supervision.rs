@@ -8,6 +8,7 @@ mod backoff;
 mod board;
 mod budget;
 mod context;
+mod crew;
 mod failure;
 mod keyed;
 mod launch;

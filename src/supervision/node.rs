@@ -78,17 +78,31 @@ impl Node {
         lock(&self.children).retain(|child| child.path != path);
     }
 
+    pub fn keep_children(&self, paths: &[String]) {
+        lock(&self.children).retain(|child| paths.contains(&child.path));
+    }
+
     pub fn owner(&self) -> Option<ActorRef<Order>> {
         lock(&self.facts).owner.clone()
     }
 
-    /// One more start; returns how many restarts that makes.
-    pub fn starting(&self) -> u64 {
+    pub fn starting(&self) {
         let mut facts = lock(&self.facts);
         facts.state = ActorState::Starting;
         facts.retry_at = None;
         facts.starts += 1;
-        facts.starts - 1
+    }
+
+    /// Up, unless it has moved on already (a supervisor may park before its start is reported).
+    pub fn up(&self) {
+        let mut facts = lock(&self.facts);
+        if facts.state == ActorState::Starting {
+            facts.state = ActorState::Running;
+        }
+    }
+
+    pub fn progressed(&self) {
+        lock(&self.facts).live.progressed();
     }
 
     pub fn restarts(&self) -> u64 {

@@ -1,11 +1,14 @@
-//! The ractor actor that watches over its children.
+//! The ractor actor that watches over children: it translates, its [`Crew`] decides. Unlike ractor's own
+//! default it never answers a child's death with a normal end of itself.
 use super::budget::Budget;
+use super::crew::Crew;
 use super::failure::Failure;
 use super::keyed::Directory;
 use super::node::Node;
 use super::slot::SlotId;
 use super::spec::SupervisorSpec;
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef};
+use fleet_contracts::commands::Cause;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -25,8 +28,8 @@ pub(super) enum Order {
         slot: SlotId,
         turn: u64,
     },
-    /// The time of being parked is over.
-    Resume {
+    /// The time of being parked, or the time given to a last ordered stop, is over.
+    ModeOver {
         turn: u64,
     },
     /// Asked for from outside; the answer is the total of restarts.
@@ -47,6 +50,7 @@ pub(super) enum Rule {
 pub(super) struct Throne {
     pub rule: Rule,
     pub node: Arc<Node>,
+    /// Told when each child has been tried once.
     pub ready: oneshot::Sender<()>,
 }
 
@@ -54,10 +58,63 @@ pub(super) struct Supervisor;
 
 impl Actor for Supervisor {
     type Msg = Order;
-    type State = ();
+    type State = Crew;
     type Arguments = Throne;
 
-    async fn pre_start(&self, _me: ActorRef<Order>, _throne: Throne) -> Result<(), ActorProcessingErr> {
-        todo!()
+    async fn pre_start(&self, me: ActorRef<Order>, throne: Throne) -> Result<Crew, ActorProcessingErr> {
+        Ok(Crew::new(me, throne))
+    }
+
+    async fn post_start(&self, _me: ActorRef<Order>, crew: &mut Crew) -> Result<(), ActorProcessingErr> {
+        Ok(crew.advance()?)
+    }
+
+    async fn handle(
+        &self,
+        _me: ActorRef<Order>,
+        order: Order,
+        crew: &mut Crew,
+    ) -> Result<(), ActorProcessingErr> {
+        match order {
+            Order::Started { slot, result } => crew.on_started(slot, result),
+            Order::Stopped { slot } => crew.on_stopped(slot),
+            Order::Due { slot, turn } => crew.on_due(slot, turn),
+            Order::ModeOver { turn } => crew.on_mode_over(turn)?,
+            Order::Restart { path, reply } => crew.on_restart(&path, reply),
+            Order::Ensure(name) => crew.on_ensure(&name),
+            Order::Retire(name) => crew.on_retire(&name),
+        }
+        Ok(crew.advance()?)
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _me: ActorRef<Order>,
+        event: SupervisionEvent,
+        crew: &mut Crew,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some((actor, failure)) = exit(event) {
+            crew.on_exit(actor, failure);
+        }
+        Ok(crew.advance()?)
+    }
+
+    async fn post_stop(&self, _me: ActorRef<Order>, crew: &mut Crew) -> Result<(), ActorProcessingErr> {
+        crew.stop_all().await;
+        Ok(())
+    }
+}
+
+/// Who ended, and why. What is left of its state is dropped here, before anything is started again.
+fn exit(event: SupervisionEvent) -> Option<(ActorId, Failure)> {
+    match event {
+        SupervisionEvent::ActorFailed(actor, error) => Some((actor.get_id(), Failure::from_exit(error))),
+        // A kill arrives like a normal end. Neither is normal for one that nobody asked to stop.
+        SupervisionEvent::ActorTerminated(actor, _state, reason) => {
+            let reason = reason.unwrap_or_else(|| "no reason given".into());
+            let message = format!("stopped without being asked ({reason})");
+            Some((actor.get_id(), Failure::new(Cause::Error, message)))
+        }
+        SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => None,
     }
 }
