@@ -95,7 +95,7 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// The containers of one deployment, each inspected.
     async fn look(&self, deployment: &DeploymentName) -> Result<Vec<Container>>;
 
-    /// Who has this name.
+    /// Who has this name, or is the container of this id.
     async fn holder(&self, name: &str) -> Result<NameHolder>;
 
     /// Creates a container, not started. Fails with `NameInUse` or `ImageMissing`.

@@ -3,7 +3,7 @@
 //! bollard sends what changes something; what is observed is read by `wire` and `facts`, which
 //! understand podman's words where bollard's closed models would refuse a whole answer. Nothing is
 //! kept that matters: podman's service may go and come between any two calls.
-use super::{ContainerRuntime, Hint, NameHolder, PullProgress, Result};
+use super::{ContainerRuntime, Hint, NameHolder, PullProgress, Result, StopSettings};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::spec::CreateSpec;
 use crate::runtime::process;
@@ -124,6 +124,10 @@ impl ContainerRuntime for PodmanRuntime {
             }
         })
         .await
+    }
+
+    async fn stop_settings(&self, id: &ContainerId) -> Result<StopSettings> {
+        within(SHORT, Operation::Holder, id.as_str(), self.observer.stop_settings(id)).await
     }
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<()> {

@@ -78,6 +78,7 @@ impl fmt::Display for Failure {
             Cause::Start => "start",
             Cause::Unresponsive => "unresponsive",
             Cause::Requested => "requested",
+            Cause::Unknown => "unknown",
         };
         write!(f, "{cause}: {}", self.message)
     }

@@ -6,7 +6,7 @@ use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::spec::CreateSpec;
-use crate::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result};
+use crate::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, StopSettings};
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
@@ -112,7 +112,7 @@ impl ContainerRuntime for FakeRuntime {
     async fn holder(&self, name: &str) -> Result<NameHolder> {
         let (device, wanted) = (self.device.clone(), name.to_owned());
         self.call(Op::Holder, name, move |state| {
-            let holder = state.containers.iter().find(|(_, found)| found.name == wanted);
+            let holder = state.containers.iter().find(|(id, found)| found.name == wanted || id.as_str() == wanted);
             Ok(match holder.map(|(id, found)| (id, found.container(&device, id))) {
                 None => NameHolder::Nobody,
                 Some((_, Some(ours))) => NameHolder::Ours(Box::new(ours)),
@@ -135,6 +135,15 @@ impl ContainerRuntime for FakeRuntime {
     async fn signal(&self, id: &ContainerId, signal: &str) -> Result<()> {
         let (which, signal) = (id.clone(), signal.to_owned());
         self.call(Op::Signal, id.as_str(), move |state| state.signal(&which, &signal)).await
+    }
+
+    async fn stop_settings(&self, id: &ContainerId) -> Result<StopSettings> {
+        let which = id.clone();
+        self.call(Op::Holder, id.as_str(), move |state| {
+            let found = state.containers.get(&which);
+            found.map(|found| found.stop.clone()).ok_or((ErrorKind::NotFound, "no such container".into()))
+        })
+        .await
     }
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<()> {

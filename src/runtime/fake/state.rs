@@ -4,10 +4,11 @@ use super::program::{Exit, Program, Registry};
 use crate::domain::container::{Container, ContainerId, Process, Status};
 use crate::domain::spec::CreateSpec;
 use crate::runtime::identity::identity;
-use crate::runtime::{ErrorKind, Hint};
+use crate::runtime::{ErrorKind, Hint, StopSettings};
 use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Why the world says no.
 pub(super) type Refusal = (ErrorKind, String);
@@ -20,6 +21,7 @@ pub(super) struct Found {
     pub(super) status: Status,
     /// The live process, also while the status is `Stopping` or `Busy`.
     pub(super) process: Option<Process>,
+    pub(super) stop: StopSettings,
     host_ports: Vec<u16>,
     program: Program,
     image_id: Option<String>,
@@ -99,6 +101,7 @@ impl State {
             labels: BTreeMap::new(),
             status: Status::Running(process),
             process: Some(process),
+            stop: StopSettings { signal: "SIGTERM".into(), grace: Duration::from_secs(10) },
             host_ports: Vec::new(),
             program: Program::polite(),
             image_id: None,
@@ -122,6 +125,10 @@ impl State {
             labels: spec.labels.clone(),
             status: Status::Created,
             process: None,
+            stop: StopSettings {
+                signal: spec.stop_signal.clone(),
+                grace: Duration::from_secs(spec.stop_timeout_s.into()),
+            },
             host_ports: spec.ports.iter().map(|port| port.host).collect(),
             program: image.program.clone(),
             image_id: Some(image.id.clone()),

@@ -56,6 +56,12 @@ pub(super) struct InspectedState {
 pub(super) struct InspectedConfig {
     #[serde(default)]
     pub(super) labels: Option<Labels>,
+    /// A number in podman 4, a name in some later ones.
+    #[serde(default)]
+    pub(super) stop_signal: Option<serde_json::Value>,
+    /// Seconds.
+    #[serde(default)]
+    pub(super) stop_timeout: Option<u64>,
 }
 
 /// Podman's word for a container's state.

@@ -5,7 +5,8 @@ use super::facts::{Inspected, InspectedState, Row, Word, bare};
 use super::wire::{self, Answer, encoded};
 use crate::domain::container::{Container, ContainerId, Process, Status};
 use crate::runtime::identity::{Identity, Labels, identity};
-use crate::runtime::{NameHolder, process};
+use crate::runtime::{NameHolder, StopSettings, process};
+use fleet_contracts::desired::Lifecycle;
 use fleet_contracts::device::RuntimeInfo;
 use fleet_contracts::names::label;
 use fleet_contracts::{DeploymentName, DeviceId};
@@ -89,7 +90,8 @@ impl Observer {
             Err(failure) => return Err(failure),
         };
         // Podman also finds containers by the beginning of their id.
-        if bare(&inspected.name) != name {
+        let called = bare(&inspected.name).to_owned();
+        if called != name && inspected.id != name {
             return Ok(NameHolder::Nobody);
         }
         let id = ContainerId::new(&inspected.id);
@@ -99,10 +101,22 @@ impl Observer {
         };
         Ok(match self.examine(&id).await? {
             Some(facts) => {
-                let draft = Draft { id, name: name.into(), identity };
+                let draft = Draft { id, name: called, identity };
                 NameHolder::Ours(Box::new(draft.with(facts)))
             }
             None => NameHolder::Nobody,
+        })
+    }
+
+    pub(super) async fn stop_settings(&self, id: &ContainerId) -> Result<StopSettings, Failure> {
+        let config = self.inspect(id.as_str()).await?.value.config.unwrap_or_default();
+        let signal = config.stop_signal.map(|signal| match signal {
+            serde_json::Value::String(name) => name,
+            number => number.to_string(),
+        });
+        Ok(StopSettings {
+            signal: signal.unwrap_or_else(|| "SIGTERM".to_owned()),
+            grace: Duration::from_secs(config.stop_timeout.unwrap_or(Lifecycle::DEFAULT_GRACE_S.into())),
         })
     }
 
