@@ -11,3 +11,4 @@ pub mod messages;
 pub mod runtime;
 pub mod store;
 pub mod supervision;
+pub mod tree;

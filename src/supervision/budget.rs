@@ -1,6 +1,7 @@
 //! How many crashes are borne in how much time.
 use fleet_contracts::commands::BudgetUse;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -9,6 +10,12 @@ use tokio::time::Instant;
 pub struct Budget {
     pub max: u32,
     pub within: Duration,
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {} s", self.max, self.within.as_secs())
+    }
 }
 
 /// The crashes that count now. Never longer than `max` + 1.
