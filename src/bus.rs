@@ -1,4 +1,10 @@
-//! NATS in our words. `nats.rs` is the only file that names async_nats.
+//! NATS in our words.
+//!
+//! * [`nats`]: the real thing; with the files below it, the only place that names async_nats
+//! * [`fake`]: the same promises in memory, for tests; `tests/bus_contract.rs` holds both to them
+pub mod fake;
+pub mod nats;
+
 use crate::domain::source::{Entry, Snapshot};
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,4 +1,13 @@
 //! Where a NATS identity comes from.
+//!
+//! * [`fixed`]: nobody, user and password, token
+//! * [`secret`]: a secret written in the configuration or kept in a file
+pub mod fixed;
+pub mod secret;
+
+pub use fixed::CredentialSettings;
+pub use secret::SecretSource;
+
 use async_trait::async_trait;
 
 /// What is presented to the server on one connection attempt.
