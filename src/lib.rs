@@ -4,7 +4,10 @@
 //! ([`runtime`], [`bus`], [`store`], [`credentials`]) speak to the world behind narrow traits.
 //! ARCHITECTURE.md is the map.
 pub mod bus;
+pub mod config;
 pub mod credentials;
 pub mod domain;
+pub mod inventory;
 pub mod runtime;
 pub mod store;
+pub mod telemetry;
