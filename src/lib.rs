@@ -5,10 +5,13 @@
 //! ARCHITECTURE.md is the map.
 pub mod actors;
 pub mod bus;
+pub mod config;
 pub mod credentials;
 pub mod domain;
+pub mod inventory;
 pub mod messages;
 pub mod runtime;
 pub mod store;
 pub mod supervision;
+pub mod telemetry;
 pub mod tree;
