@@ -303,7 +303,8 @@ impl Crew {
         let slot = &mut self.slots[at];
         let backoff = slot.backoff.crashed(ran);
         let (actor, restarts) = (&slot.node.path, slot.node.restarts() + 1);
-        tracing::warn!(%actor, cause = %failure, restarts, ?backoff, "restart");
+        let (cause, message) = (failure.cause_name(), &failure.message);
+        tracing::warn!(%actor, cause, %message, restarts, ?backoff, "restart");
         if !backoff.is_zero() {
             slot.phase = Phase::BackingOff;
             slot.turn += 1;

@@ -55,6 +55,16 @@ impl Failure {
         Self::new(Cause::Panic, text.unwrap_or_else(|| "a panic without text".into()))
     }
 
+    pub fn cause_name(&self) -> &'static str {
+        match self.cause {
+            Cause::Panic => "panic",
+            Cause::Error => "error",
+            Cause::Start => "start",
+            Cause::Unresponsive => "unresponsive",
+            Cause::Requested => "requested",
+        }
+    }
+
     /// From what ractor reports: our own failures come back typed, anything else is a panic's text.
     pub fn from_exit(error: Box<dyn Error + Send + Sync>) -> Self {
         match error.downcast::<Failure>() {
@@ -72,15 +82,7 @@ impl From<Fault> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cause = match self.cause {
-            Cause::Panic => "panic",
-            Cause::Error => "error",
-            Cause::Start => "start",
-            Cause::Unresponsive => "unresponsive",
-            Cause::Requested => "requested",
-            Cause::Unknown => "unknown",
-        };
-        write!(f, "{cause}: {}", self.message)
+        write!(f, "{}: {}", self.cause_name(), self.message)
     }
 }
 

@@ -14,13 +14,21 @@ use tokio::time::timeout;
 
 /// A start is short by contract; one that takes longer hangs.
 const START_WITHIN: Duration = Duration::from_secs(10);
-/// A supervisor counts as up when each child has been tried once, or after this: half of its own limit.
-const READY_WITHIN: Duration = Duration::from_secs(5);
+/// A supervisor counts as up when each child has been tried once, or after this. It is no failure: its
+/// siblings must not wait for ever for a child of it that does not come up.
+const READY_WITHIN: Duration = START_WITHIN;
 /// A killed actor ends at its next await; only one that spins needs longer.
 pub(super) const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// Starts one incarnation, linked to its supervisor.
-pub(super) type Starter = Arc<dyn Fn(Place) -> BoxFuture<'static, Result<ActorCell, SpawnErr>> + Send + Sync>;
+/// Starts one incarnation, linked to its supervisor. Must not await once that has succeeded: cut off there,
+/// the actor would live on unknown.
+pub(super) type Starter = Arc<dyn Fn(Place) -> BoxFuture<'static, Result<Started, SpawnErr>> + Send + Sync>;
+
+pub(super) struct Started {
+    pub actor: ActorCell,
+    /// Resolves, or breaks, when the next sibling may start.
+    pub ready: Option<oneshot::Receiver<()>>,
+}
 
 pub(super) struct Place {
     pub supervisor: ActorRef<Order>,
@@ -33,7 +41,7 @@ pub(super) fn worker_starter<W: Worker>(args: W::Args, address: Address<W::Msg>)
         Box::pin(async move {
             let parent = place.supervisor.get_cell();
             let (actor, _) = Runner::<W>::spawn_linked(None, Runner::new(), seat, parent).await?;
-            Ok(actor.get_cell())
+            Ok(Started { actor: actor.get_cell(), ready: None })
         })
     })
 }
@@ -45,29 +53,34 @@ pub(super) fn supervisor_starter(rule: Rule) -> Starter {
         Box::pin(async move {
             let parent = place.supervisor.get_cell();
             let (actor, _) = Supervisor::spawn_linked(None, Supervisor, throne, parent).await?;
-            // Not ready in time, or dead already: its own supervisor deals with either.
-            let _ = timeout(READY_WITHIN, is_ready).await;
-            Ok(actor.get_cell())
+            Ok(Started { actor: actor.get_cell(), ready: Some(is_ready) })
         })
     })
 }
 
-/// Starts a child; a start that comes too late is killed.
+/// Starts a child. A start that hangs is cut off; one that cannot be and comes too late is killed.
 pub(super) async fn start(starter: Starter, place: Place) -> Result<ActorCell, Failure> {
     let (report, outcome) = oneshot::channel();
     // A task of its own: a start that spins would keep the timeout from firing.
-    tokio::spawn(async move {
+    let starting = tokio::spawn(async move {
         let started = starter(place).await;
         if let Err(Ok(late)) = report.send(started) {
-            late.kill();
+            late.actor.kill();
         }
     });
-    match timeout(START_WITHIN, outcome).await {
-        Ok(Ok(Ok(actor))) => Ok(actor),
-        Ok(Ok(Err(error))) => Err(failed_start(error)),
-        Ok(Err(_)) => Err(Failure::new(Cause::Start, "the start was cut off")),
-        Err(_) => Err(Failure::new(Cause::Start, format!("not up within {START_WITHIN:?}"))),
+    let started = match timeout(START_WITHIN, outcome).await {
+        Ok(Ok(started)) => started.map_err(failed_start)?,
+        Ok(Err(_)) => return Err(Failure::new(Cause::Start, "the start was cut off")),
+        Err(_) => {
+            starting.abort();
+            return Err(Failure::new(Cause::Start, format!("not up within {START_WITHIN:?}")));
+        }
+    };
+    if let Some(ready) = started.ready {
+        // Not ready in time, or dead already: its own supervisor hears of either.
+        let _ = timeout(READY_WITHIN, ready).await;
     }
+    Ok(started.actor)
 }
 
 fn failed_start(error: SpawnErr) -> Failure {

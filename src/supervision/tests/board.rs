@@ -3,6 +3,7 @@ use crate::supervision::*;
 use fleet_contracts::commands::{ActorKind, ActorState};
 use std::sync::mpsc;
 use std::time::Duration;
+use tokio::task::block_in_place;
 
 async fn two() -> (Tree, Toys) {
     let (log, at) = (Log::default(), Toys::new());
@@ -64,7 +65,7 @@ async fn the_depth_of_a_mailbox_is_shown() {
     let (open, gate) = mpsc::channel::<()>();
     tell(&at, move |_| {
         entered.send(()).unwrap();
-        gate.recv().unwrap();
+        block_in_place(|| gate.recv().unwrap());
         Ok(())
     });
     is_in.recv().unwrap();

@@ -2,9 +2,10 @@ use super::toy::*;
 use crate::supervision::*;
 use fleet_contracts::commands::Cause;
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use tokio::task::block_in_place;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -116,29 +117,43 @@ async fn a_timer_fires_once_and_setting_it_again_replaces_it() {
     assert_eq!((tree.log.count("first"), tree.log.count("second")), (0, 1));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_cancelled_does_not_come_even_if_it_lies_in_the_mailbox() {
     let (tree, at) = one().await;
-    let (timer, task) = (note(&tree.log, "timer"), note(&tree.log, "task"));
-    let gate = Arc::new(AtomicBool::new(false));
-    let opened = gate.clone();
+    let (timer, task, last) = (note(&tree.log, "timer"), note(&tree.log, "task"), note(&tree.log, "last"));
+    let (open, gate) = mpsc::channel::<()>();
     tell(&at, move |ctx| {
         ctx.after("tick", Duration::ZERO, timer);
         let task = ctx.spawn("fetch", async move { task });
-        // Behind this message in the mailbox: the timer's and the task's.
-        ctx.background(async move {
-            tokio::time::sleep(SOON).await;
-            deed(|_| Ok(()))
-        });
+        block_in_place(|| gate.recv().unwrap());
         ctx.cancel(task);
         ctx.cancel_timer("tick");
-        opened.store(true, Ordering::SeqCst);
         Ok(())
     });
-    pass(2 * SOON).await;
-    assert!(gate.load(Ordering::SeqCst));
+    until("both lie there", || tree.actor("t/a").mailbox == 2).await;
+    open.send(()).unwrap();
+    at.send(last);
+    until("all is handled", || tree.log.count("last") == 1).await;
     assert_eq!((tree.log.count("timer"), tree.log.count("task")), (0, 0));
     assert_eq!(tree.actor("t/a").doing, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_set_again_is_new_even_if_the_old_one_lies_in_the_mailbox() {
+    let (tree, at) = one().await;
+    let (old, new, last) = (note(&tree.log, "old"), note(&tree.log, "new"), note(&tree.log, "last"));
+    let (open, gate) = mpsc::channel::<()>();
+    tell(&at, move |ctx| {
+        ctx.after("tick", Duration::ZERO, old);
+        block_in_place(|| gate.recv().unwrap());
+        ctx.after("tick", HOUR, new);
+        Ok(())
+    });
+    until("it lies there", || tree.actor("t/a").mailbox == 1).await;
+    open.send(()).unwrap();
+    at.send(last);
+    until("all is handled", || tree.log.count("last") == 1).await;
+    assert_eq!(tree.log.count("old"), 0);
 }
 
 #[tokio::test(start_paused = true)]

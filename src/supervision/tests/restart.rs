@@ -316,3 +316,81 @@ async fn after_a_supervisors_panic_no_two_incarnations_share_an_address() {
         assert!(living <= 1, "{:?}", tree.log.all());
     }
 }
+
+/// A child whose first start takes `long` before it begins.
+fn slow_at_first(long: Duration, log: &Log, at: &Toys) -> ChildSpec {
+    let mut child = toy("a", log, at);
+    let (starter, first) = (child.starter.clone(), AtomicU32::new(1));
+    child.starter = Arc::new(move |place| {
+        let wait = long * first.swap(0, Ordering::SeqCst);
+        let started = starter(place);
+        Box::pin(async move {
+            tokio::time::sleep(wait).await;
+            started.await
+        })
+    });
+    child
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_hangs_is_a_failed_start_and_never_becomes_a_second_incarnation() {
+    let (log, at) = (Log::default(), Toys::new());
+    let children = vec![slow_at_first(Duration::from_secs(15), &log, &at), toy("b", &log, &Toys::new())];
+    let begin = Instant::now();
+    let tree = run(Strategy::OneForOne, PATIENT, children, log).await;
+    tree.until_up("t/a", 1).await;
+    assert_eq!(begin.elapsed().as_secs(), 10);
+    assert_eq!(tree.actor("t/a").last_error.unwrap().message, "not up within 10s");
+    pass(HOUR).await;
+    crash(&at);
+    tree.until_up("t/a", 2).await;
+    assert_eq!(tree.log.count("try a"), 2);
+    assert!(tell(&at, |_| Ok(())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_start_does_not_keep_a_sibling_down() {
+    let (log, at) = (Log::default(), Toys::new());
+    let hangs = Arc::new(AtomicU32::new(0));
+    let mut child = toy("a", &log, &Toys::new());
+    let (starter, when) = (child.starter.clone(), hangs.clone());
+    child.starter = Arc::new(move |place| match when.load(Ordering::SeqCst) {
+        0 => starter(place),
+        _ => Box::pin(std::future::pending()),
+    });
+    let tree = run(Strategy::OneForOne, PATIENT, vec![child, toy("b", &log, &at)], log).await;
+    hangs.store(1, Ordering::SeqCst);
+    let board = tree.board.clone();
+    tokio::spawn(async move { board.restart("a").await });
+    tree.until_is("t/a", ActorState::Starting).await;
+    crash(&at);
+    calm().await;
+    assert_eq!((tree.actor("t/b").state, tree.actor("t/b").restarts), (ActorState::Running, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_supervisors_children_are_up_before_its_next_sibling_starts() {
+    let log = Log::default();
+    let mut inner = spec(Strategy::OneForOne, PATIENT, Ending::Escalate, vec![]);
+    inner.name = "inner";
+    inner.children = vec![toy("a", &log, &Toys::new()), toy("b", &log, &Toys::new())];
+    let children = vec![supervisor(inner), toy("c", &log, &Toys::new())];
+    let tree = run(Strategy::OneForOne, PATIENT, children, log).await;
+    assert_eq!(tree.log.all(), ["try a", "up a", "try b", "up b", "try c", "up c"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_crashes_at_once_on_real_threads_bring_everybody_back() {
+    let log = Log::default();
+    let at: Vec<_> = (0..50).map(|_| Toys::new()).collect();
+    let children = at.iter().enumerate().map(|(n, at)| toy(&format!("n{n}"), &log, at)).collect();
+    let tree = run(Strategy::OneForOne, PATIENT, children, log).await;
+    for round in 1..=3 {
+        at.iter().for_each(|at| assert!(crash(at)));
+        for n in 0..50 {
+            tree.until_up(&format!("t/n{n}"), round).await;
+        }
+    }
+    assert_eq!(tree.actor("t").budget.unwrap().used, 150);
+    assert_eq!(tree.root.stop(Duration::from_secs(40)).await, Ended::Stopped);
+}

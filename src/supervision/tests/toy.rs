@@ -167,7 +167,7 @@ impl Tree {
 
 /// Waits for a predicate; the time that passes is the tokio clock's.
 pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..200_000 {
+    for _ in 0..60_000 {
         if done() {
             return;
         }
