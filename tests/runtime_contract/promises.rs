@@ -278,12 +278,19 @@ pub async fn a_start_and_a_death_are_hinted_at<W: World>(world: W) {
     let mut hints = world.runtime().hints().await.expect("listening");
     world.runtime().start(&id).await.expect("started");
     next(&mut hints, "hint at the start").await;
+    quiet(&mut hints).await;
     let process = process(&seen(&world, &id).await);
     signalled_to_death(&world, &id, "SIGKILL", process).await;
     next(&mut hints, "hint at the death").await;
     assert_eq!(ended(&world, &id).await, 137);
+    quiet(&mut hints).await;
     world.runtime().remove(&id).await.expect("removed");
     next(&mut hints, "hint at the removal").await;
+}
+
+/// Takes all that is still on its way: podman delivers in batches, four in a second.
+async fn quiet(hints: &mut BoxStream<'static, Result<Hint>>) {
+    while tokio::time::timeout(Duration::from_millis(700), hints.next()).await.is_ok() {}
 }
 
 async fn next(hints: &mut BoxStream<'static, Result<Hint>>, what: &str) {
