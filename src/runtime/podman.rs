@@ -167,8 +167,7 @@ impl ContainerRuntime for PodmanRuntime {
     }
 
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {
-        let hints = hints::hints(&self.socket, &self.device);
-        hints.map_err(|failure| failure.during(Operation::Hints, "events"))
+        within(SHORT, Operation::Hints, "events", hints::hints(&self.socket, &self.device)).await
     }
 
     async fn death(&self, process: Process) {

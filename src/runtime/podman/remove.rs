@@ -18,15 +18,14 @@ impl PodmanRuntime {
         // By force only where podman believes that it runs: without force podman refuses by itself
         // should somebody have started it since we looked.
         let forced = status == Status::Lying;
-        match self.delete(id.as_str(), forced).await {
-            Ok(()) => {}
-            Err(failure) if forced => return Err(failure),
-            Err(failure) => self.remove_broken(id, failure).await?,
+        if let Err(failure) = self.delete(id.as_str(), forced).await {
+            self.remove_broken(id, failure).await?;
         }
         self.see_it_gone(id).await
     }
 
-    /// A dead container that podman cannot remove politely, such as one whose storage is half gone.
+    /// A dead container that podman could not remove at once: its storage is half gone, or it lied,
+    /// and 4.3.1 then fails to stop it, leaves it `stopping`, and removes it at the second request.
     async fn remove_broken(&self, id: &ContainerId, failure: Failure) -> Result<(), Failure> {
         match failure {
             Failure::Status { .. } => match self.dead_status(id).await? {

@@ -3,17 +3,23 @@
 //! after every exit) would make its whole list unreadable.
 use super::errors::{Failure, chain};
 use crate::runtime::process;
-use http_body_util::{BodyExt, Empty, Limited};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use tokio::net::UnixStream;
 
 /// Largest answer that is read, in bytes: some thousand containers. A device has tens.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// Longest line of a stream, in bytes: an event carries a container's labels.
+const MAX_LINE: usize = 1024 * 1024;
 
 /// What podman answered.
 pub(super) struct Answer<T> {
@@ -25,33 +31,115 @@ pub(super) struct Answer<T> {
 
 /// One GET on a connection of its own, as podman may be restarted between any two.
 pub(super) async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<Answer<T>, Failure> {
+    let mut response = request(socket, path).await?;
+    let body = response.whole().await?;
+    let value = serde_json::from_slice(&body).map_err(|e| Failure::Unreadable(e.to_string()))?;
+    Ok(Answer { value, same_proc: response.same_proc })
+}
+
+/// The lines of an answer that never ends, from the moment when podman began it.
+pub(super) async fn lines(
+    socket: &Path,
+    path: &str,
+) -> Result<BoxStream<'static, Result<Vec<u8>, Failure>>, Failure> {
+    let response = request(socket, path).await?;
+    let lines = stream::unfold((response, Vec::new()), |(mut response, mut buffer)| async move {
+        let line = response.line(&mut buffer).await.transpose()?;
+        Some((line, (response, buffer)))
+    });
+    Ok(lines.boxed())
+}
+
+/// An answer whose body is on its way.
+struct Response {
+    same_proc: bool,
+    body: Incoming,
+    /// Moves the bytes while somebody waits for them.
+    connection: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    /// The connection closes when its last sender goes.
+    _sender: SendRequest<Empty<Bytes>>,
+}
+
+async fn request(socket: &Path, path: &str) -> Result<Response, Failure> {
     let stream = UnixStream::connect(socket).await.map_err(|e| unreachable(socket, &e))?;
     let same_proc = sees_peer(&stream);
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let request = Request::get(path)
         .header("host", "podman")
         .header("connection", "close")
-        .body(Empty::<Bytes>::new())
+        .body(Empty::new())
         .map_err(|e| Failure::Unreadable(e.to_string()))?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let code = response.status().as_u16();
-        Ok::<_, Failure>((code, body(response.into_body()).await?))
-    };
-    tokio::pin!(exchange);
-    // The connection moves the bytes, and may be done with that before the answer was taken.
-    let (code, body) = tokio::select! {
+    let mut connection: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>> = Box::pin(connection);
+    let answer = sender.send_request(request);
+    tokio::pin!(answer);
+    let (head, connection) = tokio::select! {
         biased;
-        done = &mut exchange => done?,
-        end = connection => match end {
-            Ok(()) => exchange.await?,
-            Err(error) => return Err(broken(error)),
+        head = &mut answer => (head, Some(connection)),
+        end = &mut connection => match end {
+            // It may be done with the bytes before the answer was taken.
+            Ok(()) => (answer.await, None),
+            Err(error) => (Err(error), None),
         },
     };
+    let head = head.map_err(broken)?;
+    let code = head.status().as_u16();
+    let mut response = Response { same_proc, body: head.into_body(), connection, _sender: sender };
     match code {
-        200..=299 => parse(&body).map(|value| Answer { value, same_proc }),
-        _ => Err(Failure::Status { code, message: message(&body) }),
+        200..=299 => Ok(response),
+        _ => Err(Failure::Status { code, message: message(&response.whole().await?) }),
+    }
+}
+
+impl Response {
+    async fn whole(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        while let Some(bytes) = self.bytes().await? {
+            body.extend_from_slice(&bytes);
+            if body.len() > MAX_ANSWER {
+                return Err(Failure::Unreadable(format!("an answer of more than {MAX_ANSWER} bytes")));
+            }
+        }
+        Ok(body)
+    }
+
+    /// None at the end.
+    async fn line(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                let rest = buffer.split_off(end + 1);
+                return Ok(Some(std::mem::replace(buffer, rest)));
+            }
+            if buffer.len() > MAX_LINE {
+                return Err(Failure::Unreadable(format!("a line of more than {MAX_LINE} bytes")));
+            }
+            match self.bytes().await? {
+                Some(bytes) => buffer.extend_from_slice(&bytes),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    async fn bytes(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = match &mut self.connection {
+                None => self.body.frame().await,
+                Some(connection) => tokio::select! {
+                    biased;
+                    frame = self.body.frame() => frame,
+                    // What it read is still in the body, and so is its error.
+                    _ = connection => {
+                        self.connection = None;
+                        continue;
+                    }
+                },
+            };
+            match frame.transpose().map_err(broken)?.map(|frame| frame.into_data()) {
+                None => return Ok(None),
+                Some(Ok(bytes)) => return Ok(Some(bytes)),
+                // Trailers.
+                Some(Err(_)) => {}
+            }
+        }
     }
 }
 
@@ -61,15 +149,6 @@ fn unreachable(socket: &Path, error: &std::io::Error) -> Failure {
 
 fn broken(error: hyper::Error) -> Failure {
     Failure::Connection(chain(&error))
-}
-
-async fn body(body: Incoming) -> Result<Bytes, Failure> {
-    let whole = Limited::new(body, MAX_ANSWER).collect().await;
-    whole.map(|body| body.to_bytes()).map_err(|e| Failure::Connection(chain(e.as_ref())))
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(body).map_err(|e| Failure::Unreadable(e.to_string()))
 }
 
 fn message(body: &[u8]) -> String {

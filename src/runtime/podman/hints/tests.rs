@@ -1,11 +1,11 @@
 //! Events recorded from 4.3.1.
 use super::*;
 
-fn event(action: &str, attributes: &str) -> EventMessage {
-    let json = format!(
+fn event(action: &str, attributes: &str) -> Vec<u8> {
+    format!(
         r#"{{"status":"{action}","id":"d531","Type":"container","Action":"{action}","Actor":{{"ID":"d531","Attributes":{attributes}}},"scope":"local","time":1795472042}}"#
-    );
-    serde_json::from_str(&json).expect("podman's shape")
+    )
+    .into_bytes()
 }
 
 #[test]
@@ -29,4 +29,10 @@ fn what_goes_on_inside_a_container_is_no_news() {
 fn an_event_without_a_readable_deployment_is_no_hint() {
     assert_eq!(hint(&event("die", r#"{"io.fleet.deployment":"Not A Name"}"#)), None);
     assert_eq!(hint(&event("die", "{}")), None);
+}
+
+#[test]
+fn a_line_that_nobody_understands_ends_nothing() {
+    assert_eq!(hint(b"not json"), None);
+    assert_eq!(hint(br#"{"Type":"pod","Action":"create"}"#), None);
 }

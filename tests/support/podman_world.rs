@@ -1,0 +1,193 @@
+//! A private podman service: own storage, own configuration, own network and mount namespace. It
+//! touches nothing of the machine's, and everything of it goes when it is dropped, also by a panic.
+#![allow(dead_code, reason = "each test binary uses another part of it")]
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// The image that every world has: a static busybox and nothing else.
+pub const DEMO_IMAGE: &str = "localhost/fleet-demo:1";
+/// A podman service answers after 0.1 s on an idle machine; a busy one gets its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct PodmanWorld {
+    dir: TempDir,
+    /// Owns the namespaces: they live as long as it does.
+    holder: Child,
+    service: Option<Child>,
+}
+
+impl PodmanWorld {
+    /// Blocks until podman answers and has the demo image.
+    pub fn new() -> Self {
+        // Short, because a socket's path may have 108 bytes.
+        let dir = tempfile::Builder::new().prefix("fleet-w").tempdir_in("/tmp").expect("/tmp is writable");
+        configure(dir.path());
+        let holder = Command::new("unshare")
+            .args(["--net", "--mount", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare(1) exists");
+        let mut world = Self { dir, holder, service: None };
+        world.wait_for_namespaces();
+        world.start_service();
+        world.import_demo_image();
+        world
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("podman.sock")
+    }
+
+    /// `podman` with these arguments, in this world. Panics when it fails.
+    pub fn podman(&self, args: &[&str]) -> String {
+        succeeded(&format!("podman {args:?}"), self.podman_command(args).output())
+    }
+
+    /// A command in the world's namespaces: its loopback, its bridges, its mounts.
+    pub fn inside(&self, program: &str) -> Command {
+        let pid = self.holder.id();
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{pid}/ns/net")).arg(format!("--mount=/proc/{pid}/ns/mnt"));
+        command.arg(program).env("TMPDIR", self.dir.path().join("tmpdir"));
+        for (variable, file) in CONFIGURATION {
+            command.env(variable, self.dir.path().join(file));
+        }
+        command
+    }
+
+    /// The service ends as by `kill -9` and comes back; containers live on.
+    pub fn restart_service(&mut self) {
+        self.stop_service();
+        self.start_service();
+    }
+
+    pub fn stop_service(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            service.kill().and_then(|()| service.wait()).expect("our own child");
+        }
+    }
+
+    pub fn start_service(&mut self) {
+        let url = format!("unix://{}", self.socket().display());
+        let log = fs::File::create(self.dir.path().join("podman.log")).expect("ours");
+        let mut command = self.podman_command(&["system", "service", "--time=0", &url]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.service = Some(command.spawn().expect("nsenter(1) exists"));
+        wait("podman answers", || UnixStream::connect(self.socket()).is_ok());
+    }
+
+    /// Leaves what a `kill -9` of podman during a create leaves: a name that is taken in storage
+    /// while no container is listed under it.
+    pub fn make_orphan(&mut self, name: &str) {
+        let database = self.dir.path().join("root/libpod/bolt_state.db");
+        let copy = self.dir.path().join("before.db");
+        self.stop_service();
+        fs::copy(&database, &copy).expect("podman 4 keeps its state there");
+        self.podman(&["create", "--name", name, DEMO_IMAGE, "sleep", "600"]);
+        fs::copy(&copy, &database).expect("ours");
+        self.start_service();
+    }
+
+    fn podman_command(&self, args: &[&str]) -> Command {
+        let dir = |name: &str| self.dir.path().join(name);
+        let mut command = self.inside("podman");
+        for (option, name) in
+            [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp"), ("--network-config-dir", "net")]
+        {
+            command.arg(option).arg(dir(name));
+        }
+        command.args(args);
+        command
+    }
+
+    fn wait_for_namespaces(&mut self) {
+        use std::io::Read;
+        let mut said = [0; 2];
+        let stdout = self.holder.stdout.as_mut().expect("piped");
+        stdout.read_exact(&mut said).expect("needs root, unshare(1) and ip(8)");
+    }
+
+    fn import_demo_image(&self) {
+        let busybox = Path::new("/bin/busybox");
+        assert!(busybox.exists(), "the demo image needs /bin/busybox (package busybox-static)");
+        let bin = self.dir.path().join("image/bin");
+        fs::create_dir_all(&bin).expect("ours");
+        fs::copy(busybox, bin.join("busybox")).expect("readable");
+        for applet in ["sh", "sleep", "cat", "echo", "httpd", "nc", "kill", "mkdir", "touch", "ls"] {
+            std::os::unix::fs::symlink("busybox", bin.join(applet)).expect("ours");
+        }
+        let archive = self.dir.path().join("image.tar");
+        let tar = Command::new("tar")
+            .arg("-C")
+            .arg(self.dir.path().join("image"))
+            .arg("-cf")
+            .arg(&archive)
+            .arg(".")
+            .output();
+        succeeded("tar", tar);
+        self.podman(&["import", "--quiet", &archive.to_string_lossy(), DEMO_IMAGE]);
+    }
+}
+
+impl Drop for PodmanWorld {
+    fn drop(&mut self) {
+        // Nothing here may panic: it may run because of one. What fails is seen as a leak.
+        let _ = self.podman_command(&["rm", "--all", "--force", "--time", "0"]).output();
+        if let Some(mut service) = self.service.take() {
+            let _ = service.kill();
+            let _ = service.wait();
+        }
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+const CONFIGURATION: [(&str, &str); 3] = [
+    ("CONTAINERS_CONF", "containers.conf"),
+    ("CONTAINERS_STORAGE_CONF", "storage.conf"),
+    ("CONTAINERS_REGISTRIES_CONF", "registries.conf"),
+];
+
+fn configure(dir: &Path) {
+    for name in ["root", "run", "tmp", "net", "tmpdir"] {
+        fs::create_dir(dir.join(name)).expect("fresh");
+    }
+    // crun wants a pure cgroup v2 host.
+    let pure_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let runtime = if pure_v2 && Path::new("/usr/bin/crun").exists() { "crun" } else { "runc" };
+    let containers = format!(
+        "[containers]\n\
+         # Equal limits: the API of podman 4.3.1 swaps soft and hard ones of the defaults.\n\
+         default_ulimits=[\"nofile=4096:4096\",\"nproc=4096:4096\"]\n\
+         [engine]\nruntime=\"{runtime}\"\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"file\"\n\
+         # Else all instances share one lock segment.\nlock_type=\"file\"\n"
+    );
+    let storage = format!(
+        "[storage]\ndriver=\"overlay\"\ngraphroot=\"{0}/root\"\nrunroot=\"{0}/run\"\n",
+        dir.display()
+    );
+    let registries =
+        "unqualified-search-registries=[]\n[[registry]]\nlocation=\"127.0.0.1:5000\"\ninsecure=true\n";
+    for ((_, file), content) in CONFIGURATION.iter().zip([containers, storage, registries.into()]) {
+        fs::write(dir.join(file), content).expect("fresh");
+    }
+}
+
+fn succeeded(what: &str, output: std::io::Result<Output>) -> String {
+    let output = output.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn wait(what: &str, done: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < until, "waited {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
