@@ -16,7 +16,7 @@ mod raw;
 mod schema;
 mod socket;
 
-pub use credentials::{CredentialSettings, SecretSource};
+pub use crate::credentials::{CredentialSettings, SecretSource};
 pub use problem::{ConfigError, Place, Problem};
 
 /// Where the configuration is unless `--config` or `FLEET_AGENT_CONFIG` says otherwise; whatever
@@ -124,7 +124,7 @@ impl Config {
                 "inbox_prefix": self.nats.inbox_prefix,
                 "reply_prefixes": self.nats.reply_prefixes,
             },
-            "credentials": self.credentials.without_secrets(),
+            "credentials": credentials::without_secrets(&self.credentials),
             "runtime": { "socket": text(&self.runtime.socket) },
             "labels": self.labels,
         });

@@ -4,6 +4,7 @@
 //! ([`runtime`], [`bus`], [`store`], [`credentials`]) speak to the world behind narrow traits.
 //! ARCHITECTURE.md is the map.
 pub mod actors;
+pub mod app;
 pub mod bus;
 pub mod config;
 pub mod credentials;
@@ -13,5 +14,6 @@ pub mod messages;
 pub mod runtime;
 pub mod store;
 pub mod supervision;
+pub mod systemd;
 pub mod telemetry;
 pub mod tree;

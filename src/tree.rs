@@ -23,15 +23,15 @@
 //!    └─ command_server         answers the command verbs
 //! ```
 use crate::actors::{
-    Clock, Identity, command_server, deployments, effects, heartbeat, kv_watcher, observer, ownership, reconciler,
-    reporter,
+    Clock, Identity, command_server, deployments, effects, heartbeat, kv_watcher, observer, ownership,
+    reconciler, reporter,
 };
 use crate::bus::Bus;
 use crate::runtime::ContainerRuntime;
 use crate::store::{LedgerStore, OwnershipView, StateOwner};
 use crate::supervision::{
-    Address, Board, Budget, ChildSpec, Ending, Keyed, KeyedSpec, Root, Strategy, SupervisorSpec, keyed, run_root,
-    supervisor, worker,
+    Address, Board, Budget, ChildSpec, Ending, Keyed, KeyedSpec, Root, Strategy, SupervisorSpec, keyed,
+    run_root, supervisor, worker,
 };
 use fleet_contracts::device::Inventory;
 use fleet_contracts::tree_text::{self, Line};
@@ -273,7 +273,12 @@ fn command_server_spec(parts: &Parts, wires: &Wires, board: Arc<OnceLock<Board>>
         board,
         reply_prefixes: parts.reply_prefixes.clone(),
     };
-    worker::<command_server::CommandServer>("command_server", "answers the command verbs", args, Address::new())
+    worker::<command_server::CommandServer>(
+        "command_server",
+        "answers the command verbs",
+        args,
+        Address::new(),
+    )
 }
 
 /// The declared tree as the drawing above.

@@ -2,44 +2,21 @@
 use super::problem::{Place, Problem};
 use super::raw::{Raw, problem};
 use super::schema;
-use std::fmt;
-use std::path::PathBuf;
+use crate::credentials::{CredentialSettings, SecretSource};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialSettings {
-    None,
-    UserPassword { user: String, password: SecretSource },
-    Token(SecretSource),
-}
-
-/// A secret in the configuration itself, or a file that holds it (read anew on every connect).
-#[derive(Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    Value(String),
-    File(PathBuf),
-}
-
-impl fmt::Debug for SecretSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(_) => f.write_str("Value(…)"),
-            Self::File(path) => write!(f, "File({})", path.display()),
-        }
-    }
-}
-
-impl CredentialSettings {
-    pub(super) fn without_secrets(&self) -> serde_json::Value {
-        let place = |source: &SecretSource| match source {
-            SecretSource::Value(_) => None,
-            SecretSource::File(path) => Some(path.to_string_lossy().into_owned()),
-        };
-        match self {
-            Self::None => serde_json::json!({ "type": "none" }),
-            Self::UserPassword { user, password } => serde_json::json!({
-                "type": "user-password", "user": user, "password_file": place(password)
-            }),
-            Self::Token(token) => serde_json::json!({ "type": "token", "token_file": place(token) }),
+/// What the digest of a configuration knows of its credentials.
+pub(super) fn without_secrets(settings: &CredentialSettings) -> serde_json::Value {
+    let place = |source: &SecretSource| match source {
+        SecretSource::Value(_) => None,
+        SecretSource::File(path) => Some(path.to_string_lossy().into_owned()),
+    };
+    match settings {
+        CredentialSettings::None => serde_json::json!({ "type": "none" }),
+        CredentialSettings::UserPassword { user, password } => serde_json::json!({
+            "type": "user-password", "user": user, "password_file": place(password)
+        }),
+        CredentialSettings::Token(token) => {
+            serde_json::json!({ "type": "token", "token_file": place(token) })
         }
     }
 }

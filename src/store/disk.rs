@@ -45,6 +45,27 @@ impl DiskLedger {
         Ok(Self { state_dir: state_dir.to_owned(), deployments, writing: Mutex::new(()) })
     }
 
+    /// Names what is unreadable in both copies, and changes nothing: another process may own the
+    /// directory.
+    pub fn check(state_dir: &Path) -> Result<Vec<String>, StoreError> {
+        let deployments = state_dir.join(DEPLOYMENTS);
+        let files = if deployments.is_dir() { files_of(&deployments)? } else { Vec::new() };
+        let stems = files.iter().filter_map(|file| file.strip_suffix(".prev").unwrap_or(file).parse().ok());
+        let names: BTreeSet<DeploymentName> = stems.collect();
+        let mut bad = Vec::new();
+        for name in names {
+            if !is_readable(&Pair::new(&deployments, name.as_str()), |bytes| {
+                written::open_record(bytes, &name)
+            })? {
+                bad.push(format!("{DEPLOYMENTS}/{name}"));
+            }
+        }
+        if !is_readable(&Pair::new(state_dir, FOLLOWED), written::open_followed)? {
+            bad.push(FOLLOWED.to_owned());
+        }
+        Ok(bad)
+    }
+
     fn exclusive(&self) -> MutexGuard<'_, ()> {
         // The lock guards no data: what a panicking writer left behind is a temporary file.
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -124,6 +145,16 @@ impl DiskLedger {
             tracing::warn!(error = %error, "a damaged file could not be moved aside");
         }
     }
+}
+
+/// Whether one copy is good, or none is there at all.
+fn is_readable<T>(pair: &Pair, decode: impl Fn(&[u8]) -> Result<T, String>) -> Result<bool, StoreError> {
+    let current = pair::read_copy(pair.current(), &decode)?;
+    let previous = pair::read_copy(&pair.previous(), &decode)?;
+    Ok(!matches!(
+        (current, previous),
+        (Copy::Bad(_), Copy::Bad(_) | Copy::Missing) | (Copy::Missing, Copy::Bad(_))
+    ))
 }
 
 impl LedgerStore for DiskLedger {

@@ -62,6 +62,7 @@ impl Failure {
             Cause::Start => "start",
             Cause::Unresponsive => "unresponsive",
             Cause::Requested => "requested",
+            Cause::Unknown => "unknown",
         }
     }
 

@@ -3,7 +3,7 @@ use super::board::Board;
 use super::launch::KILL_GRACE;
 use super::node::Node;
 use super::spec::SupervisorSpec;
-use super::supervisor::{Rule, Supervisor, Throne};
+use super::supervisor::{Order, Rule, Supervisor, Throne};
 use fleet_contracts::commands::ActorState;
 use ractor::{Actor, ActorCell};
 use std::sync::Arc;
@@ -81,6 +81,13 @@ impl Root {
             }
         }
         self.ended()
+    }
+
+    /// Whether the root supervisor still takes orders, asked with a deadline.
+    pub async fn is_alive(&self, deadline: Duration) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.actor.as_ref().is_some_and(|actor| actor.send_message(Order::Answer(reply)).is_ok());
+        asked && matches!(tokio::time::timeout(deadline, answer).await, Ok(Ok(())))
     }
 
     pub fn board(&self) -> Board {

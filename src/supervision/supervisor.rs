@@ -39,6 +39,8 @@ pub(super) enum Order {
     },
     Ensure(String),
     Retire(String),
+    /// Answered by any supervisor that still takes orders.
+    Answer(oneshot::Sender<()>),
 }
 
 #[derive(Clone)]
@@ -83,6 +85,8 @@ impl Actor for Supervisor {
             Order::Restart { path, reply } => crew.on_restart(&path, reply),
             Order::Ensure(name) => crew.on_ensure(&name),
             Order::Retire(name) => crew.on_retire(&name),
+            // An asker that went away is no concern of ours.
+            Order::Answer(reply) => drop(reply.send(())),
         }
         Ok(crew.advance()?)
     }

@@ -71,7 +71,8 @@ async fn the_live_tree_is_the_declared_one() {
 }
 
 fn table(spec: &SupervisorSpec) -> Vec<(String, ActorKind, Option<String>)> {
-    let mut rows = vec![(spec.name.to_owned(), ActorKind::Supervisor, Some(spec.strategy.as_str().to_owned()))];
+    let mut rows =
+        vec![(spec.name.to_owned(), ActorKind::Supervisor, Some(spec.strategy.as_str().to_owned()))];
     table_below(spec, spec.name, &mut rows);
     rows
 }

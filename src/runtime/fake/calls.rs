@@ -112,7 +112,8 @@ impl ContainerRuntime for FakeRuntime {
     async fn holder(&self, name: &str) -> Result<NameHolder> {
         let (device, wanted) = (self.device.clone(), name.to_owned());
         self.call(Op::Holder, name, move |state| {
-            let holder = state.containers.iter().find(|(id, found)| found.name == wanted || id.as_str() == wanted);
+            let holder =
+                state.containers.iter().find(|(id, found)| found.name == wanted || id.as_str() == wanted);
             Ok(match holder.map(|(id, found)| (id, found.container(&device, id))) {
                 None => NameHolder::Nobody,
                 Some((_, Some(ours))) => NameHolder::Ours(Box::new(ours)),

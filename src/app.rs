@@ -1,0 +1,185 @@
+//! From a configuration to a running agent: the concrete adapters, and the end.
+use crate::actors::Identity;
+use crate::bus::nats::{NatsBus, NatsSettings};
+use crate::bus::{Bus, BusError, LinkState};
+use crate::config::Config;
+use crate::runtime::ContainerRuntime;
+use crate::runtime::podman::PodmanRuntime;
+use crate::store::StoreError;
+use crate::store::disk::DiskLedger;
+use crate::store::lock::{LockError, StateLock};
+use crate::supervision::Ended;
+use crate::tree::{self, Parts};
+use crate::{inventory, systemd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// An ordered stop ends within this; systemd's own limit (`TimeoutStopSec=`) lies above it.
+const STOP_WITHIN: Duration = Duration::from_secs(35);
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// Enough for a slow link's TLS handshake and two retries.
+const SELF_TEST_WITHIN: Duration = Duration::from_secs(20);
+
+/// Why the daemon did not begin, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[source] std::io::Error),
+    #[error("the supervision tree gave up: {0}")]
+    GaveUp(String),
+}
+
+/// A stop that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    BySigint,
+    BySigterm,
+}
+
+/// Runs until a signal asks for the end, or the tree gives up. Containers run on in any case.
+pub async fn run(config: Config) -> Result<Stopped, AppError> {
+    let identity = identity(&config);
+    let lock = Arc::new(StateLock::acquire(&config.agent.state_dir, &identity.instance)?);
+    let Identity { device, instance, .. } = &identity;
+    tracing::info!(version = VERSION, %device, instance, epoch = lock.epoch(), "fleet-agent starts");
+    let mut signals = Signals::new()?;
+    let bus = Arc::new(bus(&config).await?);
+    let root = tree::run(parts(&config, identity, lock.clone(), bus.clone())?).await;
+    systemd::ready("running");
+    let keep_alive = tokio::spawn(systemd::keep_alive(root.clone()));
+    let end = tokio::select! {
+        asked = signals.next() => Ok(asked),
+        ended = root.wait() => Err(ended),
+    };
+    keep_alive.abort();
+    systemd::stopping();
+    let result = match end {
+        Ok(asked) => {
+            tracing::info!(?asked, "stopping in order; containers run on");
+            root.stop(STOP_WITHIN).await;
+            Ok(asked)
+        }
+        Err(Ended::GaveUp(why)) => Err(AppError::GaveUp(why)),
+        Err(Ended::Stopped) => Err(AppError::GaveUp("the tree stopped without being asked".into())),
+    };
+    bus.close(CLOSE_WITHIN).await;
+    drop(lock);
+    result
+}
+
+fn parts(
+    config: &Config,
+    identity: Identity,
+    lock: Arc<StateLock>,
+    bus: Arc<NatsBus>,
+) -> Result<Parts, AppError> {
+    let agent = &config.agent;
+    let runtime = agent.runtime_enabled.then(|| -> Arc<dyn ContainerRuntime> {
+        Arc::new(PodmanRuntime::new(agent.device_id.clone(), config.runtime.socket.clone()))
+    });
+    Ok(Parts {
+        identity,
+        runtime,
+        bus,
+        store: Arc::new(DiskLedger::new(&agent.state_dir)?),
+        owner: lock,
+        inventory: inventory::read(&agent.state_dir),
+        labels: config.labels.clone(),
+        config_digest: config.digest(),
+        reply_prefixes: config.nats.reply_prefixes.clone(),
+        heartbeat_every: agent.heartbeat,
+        reconcile_every: agent.reconcile,
+        clock_synced: inventory::clock_synced,
+    })
+}
+
+fn identity(config: &Config) -> Identity {
+    Identity {
+        device: config.agent.device_id.clone(),
+        agent_version: VERSION.to_owned(),
+        instance: format!("{:016x}", fastrand::u64(..)),
+    }
+}
+
+async fn bus(config: &Config) -> Result<NatsBus, BusError> {
+    let nats = &config.nats;
+    let client = nats.tls_client.as_ref();
+    let settings = NatsSettings {
+        urls: nats.urls.clone(),
+        inbox_prefix: nats.inbox_prefix.clone(),
+        device: config.agent.device_id.clone(),
+        tls_ca: nats.tls_ca.clone(),
+        tls_cert: client.map(|client| client.certificate.clone()),
+        tls_key: client.map(|client| client.key.clone()),
+    };
+    NatsBus::new(settings, config.credentials.clone().build()).await
+}
+
+struct Signals {
+    int: tokio::signal::unix::Signal,
+    term: tokio::signal::unix::Signal,
+    /// Heard and ignored: a terminal that goes away is no reason to stop (SIGPIPE is ignored by
+    /// Rust's runtime).
+    hup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, AppError> {
+        let on = |kind| signal(kind).map_err(AppError::Signals);
+        Ok(Self {
+            int: on(SignalKind::interrupt())?,
+            term: on(SignalKind::terminate())?,
+            hup: on(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Stopped {
+        loop {
+            tokio::select! {
+                _ = self.int.recv() => return Stopped::BySigint,
+                _ = self.term.recv() => return Stopped::BySigterm,
+                _ = self.hup.recv() => tracing::info!("SIGHUP ignored"),
+            }
+        }
+    }
+}
+
+/// Reads the local state and connects with the real credentials; changes nothing. Err says what
+/// failed.
+pub async fn self_test(config: &Config) -> Result<(), String> {
+    let state_dir = &config.agent.state_dir;
+    if state_dir.exists() {
+        let bad = DiskLedger::check(state_dir).map_err(|error| error.to_string())?;
+        if !bad.is_empty() {
+            return Err(format!("unreadable in {}: {}", state_dir.display(), bad.join(", ")));
+        }
+    }
+    let bus = bus(config).await.map_err(|error| error.to_string())?;
+    let mut link = bus.link();
+    let connected = link.wait_for(|state| matches!(state, LinkState::Connected { .. }));
+    let result = match tokio::time::timeout(SELF_TEST_WITHIN, connected).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err("the NATS client ended".to_owned()),
+        Err(_) => Err(no_connection(config, &bus.link().borrow())),
+    };
+    bus.close(CLOSE_WITHIN).await;
+    result
+}
+
+fn no_connection(config: &Config, state: &LinkState) -> String {
+    let why = match state {
+        LinkState::Connecting { last_error: Some(error), .. } => error.as_str(),
+        LinkState::Connecting { last_error: None, .. } | LinkState::Connected { .. } => "no answer",
+    };
+    let (urls, limit) = (config.nats.urls.join(", "), SELF_TEST_WITHIN.as_secs());
+    format!("no connection to NATS at {urls} within {limit} s: {why}")
+}
