@@ -262,7 +262,7 @@ impl Deployments {
             Question::Retell => {
                 let states = self.book.iter().flat_map(Book::states);
                 states.for_each(|state| {
-                    drop(self.args.reporter.send(Reporter::State(Box::new(state.clone()))))
+                    _ = self.args.reporter.send(Reporter::State(Box::new(state.clone())));
                 });
                 self.prune();
             }
