@@ -98,7 +98,11 @@ fn servers(settings: &NatsSettings) -> Result<Vec<ServerAddr>> {
     if settings.urls.is_empty() {
         return Err(refused("nats", "no URL is configured".into()));
     }
-    settings.urls.iter().map(|url| url.parse().map_err(|e: std::io::Error| refused(url, e.to_string()))).collect()
+    settings
+        .urls
+        .iter()
+        .map(|url| url.parse().map_err(|e: std::io::Error| refused(url, e.to_string())))
+        .collect()
 }
 
 fn options(
@@ -109,24 +113,25 @@ fn options(
 ) -> ConnectOptions {
     let attempts = link.clone();
     // The callback makes new options of its own: it has to come first.
-    let options = ConnectOptions::with_auth_callback(move |_nonce| identify(credentials.clone(), link.clone()))
-        .name(format!("fleet-agent/{}", settings.device))
-        .retry_on_initial_connect()
-        .max_reconnects(None)
-        .ping_interval(PING_INTERVAL)
-        .connection_timeout(CONNECTION_TIMEOUT)
-        .request_timeout(Some(DEADLINE * 2))
-        .subscription_capacity(SUBSCRIPTION_CAPACITY)
-        .client_capacity(CLIENT_CAPACITY)
-        .reconnect_delay_callback(move |attempt| {
-            attempts.attempt(attempt);
-            backoff::reconnect_delay(attempt, fastrand::f64())
-        })
-        .event_callback(move |event| {
-            let events = events.clone();
-            // Fails only when the bus is gone.
-            async move { drop(events.send(event).await) }
-        });
+    let options =
+        ConnectOptions::with_auth_callback(move |_nonce| identify(credentials.clone(), link.clone()))
+            .name(format!("fleet-agent/{}", settings.device))
+            .retry_on_initial_connect()
+            .max_reconnects(None)
+            .ping_interval(PING_INTERVAL)
+            .connection_timeout(CONNECTION_TIMEOUT)
+            .request_timeout(Some(DEADLINE * 2))
+            .subscription_capacity(SUBSCRIPTION_CAPACITY)
+            .client_capacity(CLIENT_CAPACITY)
+            .reconnect_delay_callback(move |attempt| {
+                attempts.attempt(attempt);
+                backoff::reconnect_delay(attempt, fastrand::f64())
+            })
+            .event_callback(move |event| {
+                let events = events.clone();
+                // Fails only when the bus is gone.
+                async move { drop(events.send(event).await) }
+            });
     tls(options, settings)
 }
 

@@ -97,8 +97,7 @@ impl Link {
         if self.epoch().is_some() {
             tracing::warn!(reason, "connection to NATS lost");
         }
-        self.state
-            .send_replace(LinkState::Connecting { attempts: 0, last_error: reason.map(str::to_owned) });
+        self.state.send_replace(LinkState::Connecting { attempts: 0, last_error: reason.map(str::to_owned) });
     }
 
     fn is_new(&self, text: &str) -> bool {
