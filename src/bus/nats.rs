@@ -164,10 +164,8 @@ async fn identify(
         Ok(answer) => answer,
         Err(panic) => Err(panic.to_string()),
     };
-    answer.map(auth).map_err(|error| {
-        link.credentials_failed(error.clone());
-        AuthError::new(error)
-    })
+    link.credentials(answer.as_ref().err().cloned());
+    answer.map(auth).map_err(AuthError::new)
 }
 
 fn auth(identity: Identity) -> Auth {

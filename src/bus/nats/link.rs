@@ -8,6 +8,9 @@ use tokio::sync::watch;
 /// complaint that was logged once is not logged again, and past this many none is.
 const MAX_COMPLAINTS: usize = 16;
 
+/// All the client tells of credentials that could not be had, from whatever source.
+const NO_CREDENTIALS: &str = "failed signing nonce";
+
 /// What is known of the connection.
 pub(super) struct Link {
     state: watch::Sender<LinkState>,
@@ -17,7 +20,7 @@ pub(super) struct Link {
 #[derive(Default)]
 struct Memory {
     epoch: u64,
-    /// Why the last attempt could not say who it is: more telling than what the client makes of it.
+    /// Why the last attempt that asked could not say who it is.
     credential_error: Option<String>,
     /// Logged since the last change between connected and not connected.
     complaints: BTreeSet<String>,
@@ -50,7 +53,6 @@ impl Link {
 
     /// The `n`th attempt since the connection was lost is about to begin.
     pub fn attempt(&self, n: usize) {
-        self.memory().credential_error = None;
         self.state.send_if_modified(|state| match state {
             LinkState::Connecting { attempts, .. } => {
                 *attempts = n as u64;
@@ -61,13 +63,14 @@ impl Link {
         });
     }
 
-    pub fn credentials_failed(&self, error: String) {
-        self.memory().credential_error = Some(error);
+    /// The credentials were asked: None when they answered.
+    pub fn credentials(&self, error: Option<String>) {
+        self.memory().credential_error = error;
     }
 
     /// An attempt failed, or the server complained.
     pub fn complaint(&self, text: &str) {
-        let text = self.memory().credential_error.take().unwrap_or_else(|| text.into());
+        let text = self.cause(text);
         if self.is_new(&text) {
             tracing::warn!(error = %text, "NATS");
         }
@@ -98,6 +101,14 @@ impl Link {
             tracing::warn!(reason, "connection to NATS lost");
         }
         self.state.send_replace(LinkState::Connecting { attempts: 0, last_error: reason.map(str::to_owned) });
+    }
+
+    /// What the client says, or what it made that from.
+    fn cause(&self, text: &str) -> String {
+        match &self.memory().credential_error {
+            Some(error) if text.ends_with(NO_CREDENTIALS) => error.clone(),
+            Some(_) | None => text.into(),
+        }
     }
 
     fn is_new(&self, text: &str) -> bool {

@@ -27,12 +27,16 @@ fn attempts_and_the_last_error_are_told() {
 fn a_credential_error_is_told_instead_of_what_the_client_makes_of_it() {
     let link = Link::new();
     link.attempt(1);
-    link.credentials_failed("no such file".into());
-    link.complaint("failed signing nonce");
-    assert_eq!(state(&link), LinkState::Connecting { attempts: 1, last_error: Some("no such file".into()) });
+    link.credentials(Some("no such file".into()));
+    // The next attempt begins before the event of the last one is read.
     link.attempt(2);
-    link.complaint("timed out");
-    assert_eq!(state(&link), LinkState::Connecting { attempts: 2, last_error: Some("timed out".into()) });
+    link.complaint("nats: failed signing nonce");
+    assert_eq!(state(&link), LinkState::Connecting { attempts: 2, last_error: Some("no such file".into()) });
+    link.complaint("nats: timed out");
+    assert_eq!(
+        state(&link),
+        LinkState::Connecting { attempts: 2, last_error: Some("nats: timed out".into()) }
+    );
 }
 
 #[test]
