@@ -43,6 +43,11 @@ impl PodmanWorld {
         self.dir.path().join("podman.sock")
     }
 
+    /// A path in the world's own directory, which goes with it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// `podman` with these arguments, in this world. Panics when it fails.
     pub fn podman(&self, args: &[&str]) -> String {
         succeeded(&format!("podman {args:?}"), self.podman_command(args).output())
