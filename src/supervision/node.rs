@@ -158,6 +158,8 @@ impl Node {
         let now = Instant::now();
         let activity = lock(&facts.live.activity);
         let waiting = facts.state == ActorState::Running && activity.waiting_for.is_some();
+        // What the last incarnation left is gone with it.
+        let there = !matches!(facts.state, ActorState::BackingOff | ActorState::Parked);
         Actor {
             name: self.path.clone(),
             parent: self.parent.clone(),
@@ -169,8 +171,8 @@ impl Node {
             since: facts.live.since,
             last_error: facts.last_error.clone(),
             last_progress_ms: millis(now.saturating_duration_since(activity.progress)),
-            mailbox: facts.live.mailbox.load(Ordering::Relaxed),
-            doing: activity.oldest(now),
+            mailbox: if there { facts.live.mailbox.load(Ordering::Relaxed) } else { 0 },
+            doing: if there { activity.oldest(now) } else { None },
             strategy: facts.strategy.map(Into::into),
             budget: facts.budget.as_ref().map(|ledger| ledger.used(now)),
         }

@@ -115,15 +115,13 @@ impl Slot {
         self.up_since.take().map(|since| since.elapsed()).unwrap_or_default()
     }
 
-    /// Wants it stopped. A removal outranks whatever else is wanted.
+    /// Wants it stopped; the last wish counts.
     pub fn leave(&mut self, then: Then) {
         self.turn += 1;
         if then == Then::Park {
             self.waiters.clear();
         }
-        if self.then != Some(Then::Remove) {
-            self.then = Some(then);
-        }
+        self.then = Some(then);
     }
 
     pub fn park(&mut self) {

@@ -143,13 +143,15 @@ async fn a_timer_set_again_is_new_even_if_the_old_one_lies_in_the_mailbox() {
     let (tree, at) = one().await;
     let (old, new, last) = (note(&tree.log, "old"), note(&tree.log, "new"), note(&tree.log, "last"));
     let (open, gate) = mpsc::channel::<()>();
+    let busy = tree.log.clone();
     tell(&at, move |ctx| {
+        busy.note("busy");
         ctx.after("tick", Duration::ZERO, old);
         block_in_place(|| gate.recv().unwrap());
         ctx.after("tick", HOUR, new);
         Ok(())
     });
-    until("it lies there", || tree.actor("t/a").mailbox == 1).await;
+    until("it lies there", || tree.log.count("busy") == 1 && tree.actor("t/a").mailbox == 1).await;
     open.send(()).unwrap();
     at.send(last);
     until("all is handled", || tree.log.count("last") == 1).await;

@@ -70,15 +70,19 @@ async fn one_over_its_budget_is_parked_and_the_others_are_unaffected() {
 
 #[tokio::test(start_paused = true)]
 async fn a_parked_one_comes_back_when_ensured_or_restarted_by_request() {
-    let (tree, many) = with(0, &["web"]).await;
-    break_it(&many, "web");
-    tree.until_is("t/many/web", ActorState::Parked).await;
+    let (tree, many) = with(1, &["web"]).await;
+    let break_twice = async |restarts| {
+        break_it(&many, "web");
+        tree.until_up("t/many/web", restarts).await;
+        break_it(&many, "web");
+        tree.until_is("t/many/web", ActorState::Parked).await;
+    };
+    break_twice(1).await;
     many.ensure("web".into());
-    tree.until_up("t/many/web", 1).await;
-    break_it(&many, "web");
-    tree.until_is("t/many/web", ActorState::Parked).await;
-    assert_eq!(tree.board.restart("web").await.unwrap().restarts, 2);
-    assert!(many.send(&"web".into(), deed(|_| Ok(()))));
+    tree.until_up("t/many/web", 2).await;
+    break_twice(3).await;
+    assert_eq!(tree.board.restart("web").await.unwrap().restarts, 4);
+    break_twice(5).await;
 }
 
 #[tokio::test(start_paused = true)]

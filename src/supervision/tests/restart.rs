@@ -1,9 +1,10 @@
 use super::toy::*;
 use crate::supervision::*;
 use fleet_contracts::commands::{ActorState, Cause};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use tokio::task::block_in_place;
 use tokio::time::Instant;
 
 async fn three(strategy: Strategy, budget: Budget) -> (Tree, [Toys; 3]) {
@@ -75,6 +76,7 @@ async fn a_child_that_backs_off_says_for_how_long() {
         if tree.actor("t/a").state == ActorState::BackingOff {
             assert!(tree.actor("t/a").retry_in_ms.is_some());
             assert!(!tell(&a, |_| Ok(())), "nobody is there");
+            assert_eq!(tree.actor("t/a").mailbox, 0);
             return;
         }
         tree.until_up("t/a", crashes).await;
@@ -159,15 +161,27 @@ async fn rest_for_one_restarts_the_later_ones_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_crashes_while_it_waits_to_be_stopped_costs_no_budget() {
-    let (tree, [a, b, c]) = three(Strategy::RestForOne, PATIENT).await;
-    crash(&a);
-    crash(&c);
-    crash(&b);
-    tree.until_up("t/c", 1).await;
-    assert!(tree.actor("t").budget.unwrap().used <= 3);
-    tree.until_up("t/a", 1).await;
-    assert_eq!(tree.actor("t/b").state, ActorState::Running);
+async fn rest_for_one_stops_in_reverse_and_a_crash_of_one_that_waits_for_it_costs_no_budget() {
+    let (log, at) = (Log::default(), [Toys::new(), Toys::new()]);
+    let children = vec![
+        toy("a", &log, &at[0]),
+        scripted(flushing("b", &log), &at[1]),
+        scripted(flushing("c", &log), &Toys::new()),
+        scripted(flushing("d", &log), &Toys::new()),
+    ];
+    let tree = run(Strategy::RestForOne, PATIENT, children, log).await;
+    tree.log.clear();
+    crash(&at[0]);
+    calm().await;
+    crash(&at[1]);
+    tree.until_up("t/d", 1).await;
+    assert_eq!(
+        tree.log.all().join(", "),
+        "gone a, stop d, gone b, flushed d, gone d, stop c, flushed c, gone c, \
+         try a, up a, try b, up b, try c, up c, try d, up d"
+    );
+    assert_eq!(tree.actor("t").budget.unwrap().used, 1);
+    assert_eq!(tree.actor("t/b").last_error.unwrap().message, "broken", "but it is shown");
 }
 
 fn failing_first(times: u32, log: &Log) -> Script {
@@ -393,4 +407,105 @@ async fn many_crashes_at_once_on_real_threads_bring_everybody_back() {
     }
     assert_eq!(tree.actor("t").budget.unwrap().used, 150);
     assert_eq!(tree.root.stop(Duration::from_secs(40)).await, Ended::Stopped);
+}
+
+fn link(budget: Budget, pause: Duration, children: Vec<ChildSpec>) -> ChildSpec {
+    let spec = spec(Strategy::OneForOne, budget, Ending::Park(pause), children);
+    supervisor(SupervisorSpec { name: "link", ..spec })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parking_that_was_cut_short_leaves_no_stale_timer() {
+    let (log, at) = (Log::default(), Toys::new());
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    let none = Budget { max: 0, within: HOUR };
+    let children = vec![link(none, minutes(10), vec![toy("a", &log, &at)])];
+    let tree = run(Strategy::OneForOne, PATIENT, children, log).await;
+    crash(&at);
+    pass(minutes(5)).await;
+    tree.board.restart("a").await.unwrap();
+    crash(&at);
+    pass(minutes(6)).await;
+    assert_eq!(tree.actor("t/link").state, ActorState::Parked, "the first parking is over, not the second");
+    pass(minutes(5)).await;
+    assert_eq!(tree.actor("t/link").state, ActorState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_parking_children_start_in_declared_order_again() {
+    let (log, at) = (Log::default(), Toys::new());
+    let mut slow = toy("a", &log, &at);
+    let starter = slow.starter.clone();
+    slow.starter = Arc::new(move |place| {
+        let started = starter(place);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            started.await
+        })
+    });
+    let children = vec![slow, toy("b", &log, &Toys::new())];
+    let none = Budget { max: 0, within: HOUR };
+    let tree = run(Strategy::OneForOne, PATIENT, vec![link(none, HOUR, children)], log).await;
+    crash(&at);
+    tree.until_is("t/link/b", ActorState::Parked).await;
+    tree.log.clear();
+    pass(HOUR + Duration::from_secs(1)).await;
+    assert_eq!(tree.log.all(), ["try a", "up a", "try b", "up b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_parks_while_it_comes_up_is_shown_as_parked() {
+    let log = Log::default();
+    let child = scripted(failing_first(1, &log), &Toys::new());
+    let none = Budget { max: 0, within: HOUR };
+    let tree = run(Strategy::OneForOne, PATIENT, vec![link(none, HOUR, vec![child])], log).await;
+    assert_eq!(tree.actor("t/link").state, ActorState::Parked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crashed_one_owned_is_gone_before_the_next_one_starts() {
+    let (log, at) = (Log::default(), Toys::new());
+    let mut script = Script::new("a", &log);
+    script.lingers = Duration::from_millis(50);
+    let tree = run(Strategy::OneForOne, PATIENT, vec![scripted(script, &at)], log).await;
+    tree.log.clear();
+    crash(&at);
+    tree.until_up("t/a", 1).await;
+    assert_eq!(tree.log.all(), ["gone a", "try a", "up a"]);
+    panics(&at);
+    tree.until_up("t/a", 2).await;
+    assert_eq!(tree.log.all()[3..], ["gone a", "try a", "up a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn after_a_supervisors_death_the_next_incarnation_waits_for_the_busy_old_one() {
+    let (log, at) = (Log::default(), Toys::new());
+    let ups = Arc::new(AtomicU32::new(0));
+    let bug = move || assert_ne!(ups.fetch_add(1, Ordering::SeqCst), 1, "a bug in a supervisor");
+    let trigger = Toys::new();
+    let inner = spec(
+        Strategy::OneForOne,
+        PATIENT,
+        Ending::Escalate,
+        vec![toy("a", &log, &trigger).on_up(bug), toy("b", &log, &at)],
+    );
+    let inner = supervisor(SupervisorSpec { name: "inner", ..inner });
+    let tree = run(Strategy::OneForOne, PATIENT, vec![inner], log).await;
+    let (open, gate) = mpsc::channel::<()>();
+    let (enter, entered) = mpsc::channel();
+    tell(&at, move |_| {
+        enter.send(()).unwrap();
+        block_in_place(|| gate.recv().unwrap());
+        Ok(())
+    });
+    block_in_place(|| entered.recv().unwrap());
+    tree.log.clear();
+    crash(&trigger);
+    until("b's next start", || tree.actor("t/inner/b").restarts == 1).await;
+    // Time enough for a start that does not wait.
+    pass(Duration::from_millis(50)).await;
+    open.send(()).unwrap();
+    tree.until_up("t/inner/b", 1).await;
+    let of_b: Vec<_> = tree.log.all().into_iter().filter(|line| line.ends_with(" b")).collect();
+    assert_eq!(of_b, ["gone b", "try b", "up b"]);
 }

@@ -6,17 +6,6 @@ use tokio::time::Instant;
 
 const BUDGET: Duration = Duration::from_secs(40);
 
-fn flushing(name: &str, log: &Log) -> Script {
-    let (said, name_said) = (log.clone(), name.to_string());
-    Script::new(name, log).on_stop(move || {
-        let (said, name) = (said.clone(), name_said.clone());
-        Some(Box::pin(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            said.note(format!("flushed {name}"));
-        }))
-    })
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_ordered_stop_is_reverse_and_runs_each_childs_last_work() {
     let log = Log::default();

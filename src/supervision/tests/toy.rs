@@ -42,6 +42,8 @@ pub struct Script {
     pub log: Log,
     pub on_start: OnStart,
     pub on_stop: OnStop,
+    /// How long its thread is busy with dropping it.
+    pub lingers: Duration,
 }
 
 impl Script {
@@ -51,6 +53,7 @@ impl Script {
             log: log.clone(),
             on_start: Arc::new(|_| Ok(())),
             on_stop: Arc::new(|| None),
+            lingers: Duration::ZERO,
         }
     }
 
@@ -94,6 +97,7 @@ impl Worker for Toy {
 
 impl Drop for Toy {
     fn drop(&mut self) {
+        std::thread::sleep(self.0.lingers);
         self.0.log.note(format!("gone {}", self.0.name));
     }
 }
@@ -186,4 +190,16 @@ pub async fn calm() {
 pub async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
     calm().await;
+}
+
+/// A script whose last work takes a second.
+pub fn flushing(name: &str, log: &Log) -> Script {
+    let (said, name_said) = (log.clone(), name.to_string());
+    Script::new(name, log).on_stop(move || {
+        let (said, name) = (said.clone(), name_said.clone());
+        Some(Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            said.note(format!("flushed {name}"));
+        }))
+    })
 }
