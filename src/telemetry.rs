@@ -26,7 +26,9 @@ pub fn init() {
 
 /// The filter, and what to say of one that could not be read (then `info`).
 fn filter(given: Option<&str>) -> (Targets, Option<String>) {
-    let default = Targets::new().with_default(LevelFilter::INFO);
+    // The libraries' own accounts of what the agent itself logs once, and better.
+    let quiet = ["ractor", "async_nats", "bollard", "hyper"].map(|library| (library, LevelFilter::ERROR));
+    let default = Targets::new().with_default(LevelFilter::INFO).with_targets(quiet);
     match given.map(str::trim).filter(|given| !given.is_empty()) {
         None => (default, None),
         Some(given) => match given.parse() {

@@ -14,9 +14,10 @@ use crate::messages::reconcilers::Reconciler;
 use crate::messages::reporter::Reporter;
 use crate::store::{LedgerStore, OwnershipView, StoreError};
 use crate::supervision::{Address, Context, Fault, Keyed, Worker};
+use fleet_contracts::state::{DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
 use reasons::Reasons;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use writes::Writes;
@@ -49,6 +50,7 @@ pub struct Deployments {
     /// Deployments whose containers the runtime listed.
     labelled: Option<BTreeSet<DeploymentName>>,
     snapshot_seen: bool,
+    logged: BTreeMap<DeploymentName, Gist>,
 }
 
 impl Worker for Deployments {
@@ -62,6 +64,7 @@ impl Worker for Deployments {
             reasons: Reasons::default(),
             labelled: None,
             snapshot_seen: false,
+            logged: BTreeMap::new(),
             args,
         };
         deployments.load(ctx);
@@ -165,6 +168,7 @@ impl Deployments {
                 if self.book.as_mut().is_some_and(|book| book.forgotten(&name)) {
                     tracing::info!(deployment = %name, "gone");
                     self.args.reconcilers.retire(&name);
+                    self.logged.remove(&name);
                     self.args.reporter.send(Reporter::Gone(name));
                 }
             }
@@ -303,9 +307,7 @@ impl Deployments {
     fn publish(&mut self) {
         let Some(book) = &mut self.book else { return };
         for state in book.changes(Timestamp::now()) {
-            let error = state.last_error.as_ref().map(|error| error.message.as_str());
-            let (deployment, phase) = (&state.deployment, state.phase);
-            tracing::info!(%deployment, %phase, revision = state.observed_revision, error, "state");
+            log_state(&mut self.logged, &state);
             self.args.reporter.send(Reporter::State(Box::new(state)));
         }
     }
@@ -315,6 +317,22 @@ fn order(duty: Duty) -> Reconciler {
     match duty {
         Duty::Run(wanted) => Reconciler::Want(wanted),
         Duty::Vanish => Reconciler::Vanish,
+    }
+}
+
+/// What is worth a line in the log: a state changes more often than its meaning does.
+type Gist = (Phase, Option<u64>, Option<String>);
+
+fn log_state(logged: &mut BTreeMap<DeploymentName, Gist>, state: &DeploymentState) {
+    let error = state.last_error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
+    let gist: Gist = (state.phase, state.observed_revision, error.clone());
+    if logged.insert(state.deployment.clone(), gist.clone()) == Some(gist) {
+        return;
+    }
+    let (deployment, phase, revision) = (&state.deployment, state.phase, state.observed_revision);
+    match error {
+        Some(error) => tracing::warn!(%deployment, %phase, revision, "{error}"),
+        None => tracing::info!(%deployment, %phase, revision, "state"),
     }
 }
 

@@ -411,8 +411,10 @@ impl Picture {
             .filter(|((name, step), _)| self.target(name).is_some() || *step != Step::Done(Rest::Empty))
             .filter_map(|((name, step), view)| {
                 let memory = &self.slots.get(name)?.memory;
-                let restart = self.target(name).map(|target| target.service.restart);
-                Some(SlotFacts { name, restart, view, memory, step })
+                let target = self.target(name);
+                let restart = target.map(|target| target.service.restart);
+                let outdated = target.zip(view.main.as_ref()).is_some_and(|(target, main)| !target.digest_is(main));
+                Some(SlotFacts { name, restart, outdated, view, memory, step })
             })
             .collect();
         let complaint = self.complaint(&facts);

@@ -11,6 +11,8 @@ pub struct SlotFacts<'a> {
     pub name: &'a ServiceName,
     /// None: the document no longer has this service.
     pub restart: Option<Restart>,
+    /// A container of another spec bears the slot's name: it is to be replaced.
+    pub outdated: bool,
     pub view: &'a View,
     pub memory: &'a Memory,
     pub step: &'a Step,
@@ -56,9 +58,8 @@ impl SlotFacts<'_> {
 
     /// A live container of another spec is on its way out.
     fn is_replacing(&self) -> bool {
-        self.restart.is_some()
-            && !self.is_settled()
-            && (self.view.next.is_some() || !self.view.others.is_empty())
+        let leftovers = self.view.next.is_some() || !self.view.others.is_empty();
+        self.restart.is_some() && !self.is_settled() && (leftovers || self.outdated)
     }
 }
 

@@ -18,7 +18,7 @@ fn parts() -> Parts {
         identity: Identity { device: device.clone(), agent_version: "0".into(), instance: "i".into() },
         runtime: Some(Arc::new(FakeRuntime::new(device))),
         bus: Arc::new(FakeBus::new()),
-        store: Arc::new(FakeLedger::new()),
+        store: Arc::new(FakeLedger::default()),
         owner: Arc::new(Owner),
         inventory: inventory(),
         labels: BTreeMap::new(),

@@ -45,6 +45,7 @@ fn state() -> DeploymentState {
         exit_code: Some(-1),
         started_at: Some(at()),
         health: Some(Health::Healthy),
+        pull: Some(PullProgress { current: 10, total: 20 }),
     };
     let error = LastError {
         code: Code::CrashLoop,

@@ -108,7 +108,7 @@ async fn kill(
     settings: &StopSettings,
 ) -> Result<(), Failure> {
     let grace_s = settings.grace.as_secs();
-    tracing::warn!(id = short(id.as_str()), grace_s, "deaf to {}, killed", settings.signal);
+    tracing::warn!(id = short(id.as_str()), grace_s, "deaf to its stop signal {}: killed", settings.signal);
     runtime.signal(id, "SIGKILL").await.map_err(failure)?;
     timeout(AFTER_KILL, runtime.death(process)).await.map_err(|_| Failure::Unknown {
         code: Code::Timeout,
