@@ -1,4 +1,6 @@
 //! The private worlds in which the other real tests live: what they promise to their guests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
