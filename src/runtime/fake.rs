@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod calls;
+mod effects;
 mod faults;
 mod program;
 mod state;

@@ -1,7 +1,8 @@
 //! The trait: each call meets its faults, then the rules of the world.
+use super::effects::Refusal;
 use super::faults::{Fault, Op};
 use super::program::{PullEnd, Registry};
-use super::state::{Refusal, State};
+use super::state::State;
 use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
