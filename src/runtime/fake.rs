@@ -15,7 +15,7 @@ mod program;
 mod state;
 mod world;
 
-pub use faults::Op;
+pub use super::Operation as Op;
 pub use program::{Program, Registry};
 use state::{Found, State};
 use world::World;
