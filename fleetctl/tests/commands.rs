@@ -180,3 +180,26 @@ async fn credentials_come_from_the_environment_or_a_context() {
     let run = Run::new("devices --context field", None, home.path());
     run.env("XDG_CONFIG_HOME", home.path().to_str().unwrap()).ok().await;
 }
+
+#[tokio::test]
+async fn a_list_is_whole_while_devices_keep_writing() {
+    let server = Server::start().await;
+    let device = Device::new(&server, "dev-1").await;
+    let ids: Vec<String> = (0..200).map(|n| format!("dev-{n:03}")).collect();
+    for id in &ids {
+        device.put("device-heartbeat", &format!("heartbeat.{id}"), &support::heartbeat(id)).await;
+    }
+    let writer = tokio::spawn(async move {
+        let store = device.js.get_key_value("device-heartbeat").await.unwrap();
+        for id in ids.iter().cycle() {
+            let value = support::heartbeat(id).to_string().into();
+            store.put(format!("heartbeat.{id}"), value).await.unwrap();
+        }
+    });
+    for _ in 0..5 {
+        let list: Value = serde_json::from_str(&server.fleetctl("devices -o json").ok().await).unwrap();
+        assert_eq!(list.as_array().unwrap().len(), 200);
+    }
+    assert!(!writer.is_finished());
+    writer.abort();
+}
