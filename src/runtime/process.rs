@@ -66,7 +66,9 @@ pub async fn death(process: Process) {
     match open(process) {
         Watch::Gone => {}
         Watch::Pidfd(fd) => {
+            // tokio deprecates its safe constructors for any descriptor but raw ones it cannot trust.
             // SAFETY: an `OwnedFd` has one descriptor, open until it is dropped; nothing takes it out.
+            #[allow(unsafe_code)]
             let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
             // Without a registration there is still the slow way.
             match watched {
