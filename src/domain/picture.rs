@@ -413,7 +413,8 @@ impl Picture {
                 let memory = &self.slots.get(name)?.memory;
                 let target = self.target(name);
                 let restart = target.map(|target| target.service.restart);
-                let outdated = target.zip(view.main.as_ref()).is_some_and(|(target, main)| !target.digest_is(main));
+                let outdated =
+                    target.zip(view.main.as_ref()).is_some_and(|(target, main)| !target.digest_is(main));
                 Some(SlotFacts { name, restart, outdated, view, memory, step })
             })
             .collect();

@@ -2,8 +2,8 @@
 use super::faults::Faults;
 use super::program::{Exit, Program, Registry};
 use crate::domain::container::{Container, ContainerId, Process, Status};
-use crate::runtime::{Hint, StopSettings};
 use crate::runtime::identity::identity;
+use crate::runtime::{Hint, StopSettings};
 use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
