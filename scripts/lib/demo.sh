@@ -13,6 +13,13 @@ step() {
 
 explain() { printf '   %s%s%s\n' "$DIM" "$*" "$PLAIN"; }
 
+# The page of "web", once it is there and says what it should.
+show_page() {
+    wait_for "a page that says $1" page_says "$1"
+    printf '   %s$ curl http://127.0.0.1:8080/%s\n' "$GREEN" "$PLAIN"
+    http_page | sed 's/^/   /'
+}
+
 # show CMD…: prints what would be typed, runs it, indents what it says.
 show() {
     printf '   %s$ %s%s\n' "$GREEN" "${*/$ROOT\//}" "$PLAIN"
@@ -68,9 +75,9 @@ CONF
 clean_up() {
     local result=$?
     trap '' INT TERM
-    if [ -z "$finished" ] && [ -s "$W/agent.log" ]; then
-        warn "" "the agent's last words:"
-        tail -n 20 "$W/agent.log" >&2
+    if [ -z "$finished" ]; then
+        warn "the demo did not get beyond step $number; the agent's last words:"
+        tail -n 20 "$W/agent.log" >&2 2>/dev/null || true
     fi
     if [ -n "$finished" ] && [ -n "$keep" ]; then
         how_to_play

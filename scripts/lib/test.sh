@@ -83,13 +83,15 @@ clean_up() {
         printf '\n%s── %s: FAILED%s\n' "$RED" "$current" "$PLAIN"
         if [ -s "$RESULTS" ]; then grep -aE 'Summary|^ +(FAIL|TIMEOUT|LEAK)' "$RESULTS" || true; fi
     fi
-    # A test that was killed could not end its world.
+    # A test that was killed could not end its world, nor unmount its disk.
     for world in "$FLEET_TEST_DIR"/*/; do
         if [ -e "$world/containers.conf" ]; then
             warn "note: ending a world that a test left: $world"
             "$ROOT/scripts/world" down "$world" || true
         fi
     done
+    awk -v dir="$FLEET_TEST_DIR/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r |
+        while read -r mount; do as_root umount -l "$mount" || true; done
     as_root rm -rf "$FLEET_TEST_DIR"
     exit $result
 }
