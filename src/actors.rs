@@ -88,6 +88,14 @@ impl LinkWatch {
         matches!(*self.states.borrow(), LinkState::Connected { .. })
     }
 
+    /// The connection, for people who look at the live tree.
+    pub fn describe(&self) -> String {
+        match &*self.states.borrow() {
+            LinkState::Connected { server, epoch } => format!("connection {epoch} to {server}"),
+            LinkState::Connecting { .. } => "no connection".to_owned(),
+        }
+    }
+
     /// Has the next state sent to the actor. Call it again when that message came.
     pub fn next<M: Send + 'static>(&mut self, ctx: &mut Context<M>, message: fn(LinkState) -> M) {
         let mut states = self.states.clone();

@@ -1,6 +1,7 @@
 //! The container runtime in our words. `podman.rs` is the only file that names bollard.
 pub mod fake;
 mod identity;
+mod operation;
 pub mod podman;
 pub mod process;
 
@@ -11,6 +12,8 @@ use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
 use futures_util::stream::BoxStream;
 use std::collections::BTreeMap;
+
+pub use operation::Operation;
 
 /// Why an operation failed, as far as a decision depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -232,6 +232,7 @@ fn reporter_spec(parts: &Parts, wires: &Wires) -> ChildSpec {
         identity: parts.identity.clone(),
         bus: parts.bus.clone(),
         deployments: wires.deployments.clone(),
+        observer: wires.observer.clone(),
         labels: parts.labels.clone(),
         inventory: parts.inventory.clone(),
         config_digest: parts.config_digest.clone(),

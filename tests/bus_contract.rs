@@ -1,4 +1,5 @@
 //! The same promises of the bus in memory and of the real one, on each supported nats-server.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 #[path = "support/bus_promises.rs"]
 mod bus_promises;
 #[path = "support/bus_real.rs"]
@@ -67,6 +68,7 @@ macro_rules! of_the_real_bus {
             a_value_whose_key_was_purged_is_a_marker
             many_and_large_values_arrive_whole
             the_service_is_found_by_its_name
+            a_request_that_wants_no_answer_has_no_reply_subject
             a_rotated_token_is_picked_up
             a_missing_token_file_is_told
             a_wiped_server_is_another_incarnation

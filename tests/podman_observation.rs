@@ -1,4 +1,5 @@
 //! How often podman is asked, and what its rarer answers do: on a stand-in that answers as recorded.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 use fleet_agent::domain::container::Status;
 use fleet_agent::runtime::podman::PodmanRuntime;
 use fleet_agent::runtime::{ContainerRuntime, ErrorKind};

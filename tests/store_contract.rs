@@ -1,4 +1,6 @@
 //! What every ledger store promises, shown on the real disk and on the fake that stands for it.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use fleet_agent::domain::ledger::{Followed, Ledger, Record, Wanted};
 use fleet_agent::domain::source::Incarnation;
 use fleet_agent::store::LedgerStore;

@@ -10,12 +10,17 @@ const REPLY: Duration = Duration::from_secs(5);
 const WAIT: Duration = Duration::from_secs(300);
 
 const AFTER_HELP: &str = "\
-Where the server is: --server, else NATS_URL, else the context (--context, NATS_CONTEXT, or the one
-selected with `nats context select`), else nats://127.0.0.1:4222. Credentials likewise: NATS_USER,
-NATS_PASSWORD, NATS_TOKEN, or the context's.
+Where the server is: --server, else NATS_URL, else the context (--context, NATS_CONTEXT, or the
+one selected with `nats context select`), else nats://127.0.0.1:4222. Credentials likewise:
+NATS_USER and NATS_PASSWORD, NATS_TOKEN, or the context's.
 
-Exit codes: 0 done, 1 it failed or was refused, 64 bad usage, 65 bad document, 69 no server or no agent
-answers, 124 not in time.
+Exit codes:
+    0  done
+    1  it failed, or the device refused it
+   64  bad usage
+   65  the document is not valid; nothing was written
+   69  no server, or no agent answers
+  124  no answer, or with --wait no result, in time
 
 Examples:
   fleetctl devices
@@ -87,10 +92,11 @@ pub enum Command {
     #[command(after_help = "Examples:
   fleetctl apply --device pump-7 --name web -f web.json
   fleetctl apply --device pump-7 --name web -f web.json --wait --timeout 600
-  fleetctl get --device pump-7 --name web | sed s/1.4/1.5/ | fleetctl apply --device pump-7 --name web -f -
+  jq '.data.services[0].image = \"web:2\"' web.json | fleetctl apply --device pump-7 --name web -f -
 
-A document that is not valid is not written; every mistake is named (exit 65). With --wait the exit code is
-0 once the device runs it, 1 when the device says that it failed, 124 when neither happened in time.")]
+A document that is not valid is not written; every mistake is named (exit 65). With --wait the
+exit code is 0 once the device runs it, 1 when the device says that it failed, 124 when neither
+happened in time.")]
     Apply(Apply),
     /// Remove a deployment from a device
     #[command(after_help = "Examples:

@@ -24,7 +24,6 @@ pub fn entry(key: &str, seconds_ago: i64, value: Option<Value>) -> Entry {
         revision: 1,
         written: OffsetDateTime::from_unix_timestamp(NOW - seconds_ago).unwrap(),
         value: value.map(|value| value.to_string().into()),
-        pending: 0,
     }
 }
 

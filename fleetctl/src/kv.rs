@@ -8,6 +8,7 @@ use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{ErrorCode, Message, kv, stream};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -15,6 +16,10 @@ use time::OffsetDateTime;
 const DESIRED_HISTORY: i64 = 8;
 /// Pause before a watch that broke is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Silence after which a read that lacks keys is begun again: one of them was purged meanwhile.
+const QUIET: Duration = Duration::from_secs(1);
+const ATTEMPTS: u32 = 3;
 
 /// The last entry of one key.
 #[derive(Debug, Clone)]
@@ -25,8 +30,6 @@ pub struct Entry {
     pub written: OffsetDateTime,
     /// None: a delete marker.
     pub value: Option<Bytes>,
-    /// How many more entries were there when the watch began.
-    pub pending: u64,
 }
 
 impl Session {
@@ -54,20 +57,37 @@ impl Session {
         store.with_context(|| format!("bucket {name} was created and is not there"))
     }
 
-    /// The last entry of every key that matches, delete markers included. None: no such bucket.
+    /// The last entry of every key that matches, in the order of keys, delete markers included. None: no
+    /// such bucket.
     pub async fn last(&self, bucket: &str, filter: &str) -> Result<Option<Vec<Entry>>> {
         let Some(store) = self.bucket(bucket).await? else { return Ok(None) };
-        let (mut messages, pending) = self.within(open(self, &store, filter)).await??;
-        let mut entries = Vec::new();
-        let mut more = pending > 0;
-        while more {
-            let message = self.within(messages.next()).await?;
-            let message = message.with_context(|| format!("the watch of {bucket} ended"))?;
-            let entry = entry(&store, &message.with_context(|| format!("cannot read {bucket}"))?)?;
-            more = entry.pending > 0;
-            entries.push(entry);
+        let mut entries = BTreeMap::new();
+        for _ in 0..ATTEMPTS {
+            entries.clear();
+            if self.read_all(&store, filter, &mut entries).await? {
+                break;
+            }
         }
-        Ok(Some(entries))
+        Ok(Some(entries.into_values().collect()))
+    }
+
+    /// Whether as many keys were seen as there were at the beginning. What a message says of how many are
+    /// still pending is not to be trusted: a key that is written while the watch begins leaves it above
+    /// zero for ever (nats-server 2.9.10), and heartbeats are written all the time.
+    async fn read_all(
+        &self,
+        store: &kv::Store,
+        filter: &str,
+        entries: &mut BTreeMap<String, Entry>,
+    ) -> Result<bool> {
+        let (mut messages, keys) = self.within(open(self, store, filter)).await??;
+        while (entries.len() as u64) < keys {
+            let Ok(message) = tokio::time::timeout(QUIET, messages.next()).await else { return Ok(false) };
+            let message = message.with_context(|| format!("the watch of {} ended", store.name))?;
+            let entry = entry(store, &message.with_context(|| format!("cannot read {}", store.name))?)?;
+            entries.insert(entry.key.clone(), entry);
+        }
+        Ok(true)
     }
 
     /// Bounds a call in time: the client alone may block for ever while its queue is full.
@@ -133,7 +153,6 @@ fn entry(store: &kv::Store, message: &Message) -> Result<Entry> {
         revision: info.stream_sequence,
         written: info.published,
         value: (!removed).then(|| message.payload.clone()),
-        pending: info.pending,
     })
 }
 

@@ -127,10 +127,11 @@ impl Heartbeat {
             uptime_s: self.args.clock.uptime().as_secs(),
             deployments: overview.map(|overview| overview.counts).unwrap_or_default(),
             health: if reasons.is_empty() { AgentHealth::Ok } else { AgentHealth::Degraded },
-            reasons: reasons.into_iter().take(4).map(str::to_owned).collect(),
+            reasons: reasons.into_iter().map(str::to_owned).collect(),
             last_crash: None,
             clock_synced: (self.args.clock_synced)(),
         }
+        .bounded()
     }
 }
 

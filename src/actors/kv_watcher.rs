@@ -117,7 +117,8 @@ impl KvWatcher {
     }
 
     fn read(&mut self, changes: Changes, ctx: &mut Context<Message>) {
-        self.following = Some(ctx.background(async move { Message::Changed(next_batch(changes).await) }));
+        let what = format!("watching {DESIRED_STATE} over {}", self.link.describe());
+        self.following = Some(ctx.spawn(what, async move { Message::Changed(next_batch(changes).await) }));
     }
 
     fn on_changed(&mut self, batch: Batch, ctx: &mut Context<Message>) {

@@ -11,6 +11,7 @@ use crate::messages::reporter::Reporter;
 use crate::runtime::{ContainerRuntime, Hint, RuntimeError};
 use crate::supervision::{Address, Context, Fault, Keyed, TaskId, Worker};
 use fleet_contracts::DeploymentName;
+use fleet_contracts::device::RuntimeInfo;
 use futures_util::StreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +21,9 @@ use std::time::Duration;
 const RETRY_CAP: Duration = Duration::from_secs(15);
 /// The event stream is only an accelerator: when it does not open, lists go on.
 const HINTS_RETRY: Duration = Duration::from_secs(10);
+/// Our own operations cause most hints, several each: they are looked at together. A death does not
+/// wait for this, it is heard from the process itself.
+const HINTS_GATHERED: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub struct Args {
@@ -39,8 +43,10 @@ pub struct Observer {
     looking: BTreeMap<DeploymentName, bool>,
     /// Waits for the end of each live process.
     watched: BTreeMap<Process, (DeploymentName, TaskId)>,
+    hinted: BTreeSet<DeploymentName>,
     failures: u32,
-    runtime_known: bool,
+    /// None: not known, or to be asked again because the runtime was away.
+    runtime: Option<RuntimeInfo>,
 }
 
 impl Worker for Observer {
@@ -53,8 +59,9 @@ impl Worker for Observer {
             listing: false,
             looking: BTreeMap::new(),
             watched: BTreeMap::new(),
+            hinted: BTreeSet::new(),
             failures: 0,
-            runtime_known: false,
+            runtime: None,
         };
         observer.on_relist(ctx);
         observer.open_hints(ctx);
@@ -72,7 +79,9 @@ impl Worker for Observer {
             Message::HintsOpened(Err(_)) | Message::Hinted(None) => self.on_hints_ended(ctx),
             Message::Hinted(Some((hint, hints))) => self.on_hinted(hint, hints, ctx),
             Message::Died(deployment) => self.on_look(deployment, ctx),
+            Message::LookDue => self.on_look_due(ctx),
             Message::RuntimeKnown(result) => self.on_runtime_known(result),
+            Message::TellRuntime => self.tell_runtime(),
         }
         Ok(())
     }
@@ -127,7 +136,7 @@ impl Observer {
             tracing::info!("the container runtime answers again");
         }
         ctx.waiting_for(None);
-        if !self.runtime_known {
+        if self.runtime.is_none() {
             let runtime = self.args.runtime.clone();
             ctx.background(async move { Message::RuntimeKnown(runtime.info().await) });
         }
@@ -135,6 +144,7 @@ impl Observer {
 
     fn on_list_failed(&mut self, error: &RuntimeError, ctx: &mut Context<Message>) {
         self.listing = false;
+        self.runtime = None;
         if self.failures == 0 {
             tracing::warn!(%error, "the container runtime does not answer; what runs goes on, retrying");
         }
@@ -172,8 +182,17 @@ impl Observer {
     }
 
     fn on_hinted(&mut self, hint: Hint, hints: Hints, ctx: &mut Context<Message>) {
-        self.on_look(hint.deployment, ctx);
+        if self.hinted.is_empty() {
+            ctx.after("look", HINTS_GATHERED, Message::LookDue);
+        }
+        self.hinted.insert(hint.deployment);
         read_hint(hints, ctx);
+    }
+
+    fn on_look_due(&mut self, ctx: &mut Context<Message>) {
+        for deployment in std::mem::take(&mut self.hinted) {
+            self.on_look(deployment, ctx);
+        }
     }
 
     /// What happened meanwhile is not known: list, and open the stream again a little later.
@@ -212,10 +231,14 @@ impl Observer {
         }
     }
 
-    fn on_runtime_known(&mut self, result: Result<fleet_contracts::device::RuntimeInfo, RuntimeError>) {
-        if let Ok(info) = result {
-            self.runtime_known = true;
-            self.args.reporter.send(Reporter::Runtime(info));
+    fn on_runtime_known(&mut self, result: Result<RuntimeInfo, RuntimeError>) {
+        self.runtime = result.ok();
+        self.tell_runtime();
+    }
+
+    fn tell_runtime(&self) {
+        if let Some(runtime) = &self.runtime {
+            self.args.reporter.send(Reporter::Runtime(runtime.clone()));
         }
     }
 }

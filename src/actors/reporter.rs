@@ -7,6 +7,7 @@ use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, LinkState};
 use crate::domain::overlay::is_change;
 use crate::domain::source::{Operation, Snapshot};
 use crate::messages::deployments::{Deployments, Question};
+use crate::messages::observer::Observer;
 use crate::messages::reporter::{Key, Reporter as Message, Value};
 use crate::supervision::{Address, Context, Fault, Reply, Worker};
 use bytes::Bytes;
@@ -31,6 +32,7 @@ pub struct Args {
     pub identity: Identity,
     pub bus: Arc<dyn Bus>,
     pub deployments: Address<Deployments>,
+    pub observer: Address<Observer>,
     pub labels: BTreeMap<String, String>,
     pub inventory: Inventory,
     pub config_digest: String,
@@ -46,6 +48,7 @@ pub struct Reporter {
     published: BTreeMap<DeploymentName, DeploymentState>,
     /// Whether the bucket was read: before, nothing is known of what it holds.
     found: bool,
+    info_found: bool,
     keep: Option<BTreeSet<DeploymentName>>,
     info: DeviceInfo,
     /// Device info without the times and the instance, as it was last queued.
@@ -61,12 +64,14 @@ impl Worker for Reporter {
         let mut link = LinkWatch::new(&*args.bus);
         link.next(ctx, Message::Link);
         args.deployments.send(Deployments::Ask(Question::Retell));
+        args.observer.send(Observer::TellRuntime);
         let mut reporter = Self {
             link,
             pending: BTreeMap::new(),
             sending: BTreeSet::new(),
             published: BTreeMap::new(),
             found: false,
+            info_found: false,
             keep: None,
             info: device_info(&args),
             told_info: None,
@@ -86,6 +91,7 @@ impl Worker for Reporter {
             Message::Runtime(runtime) => self.on_runtime(runtime),
             Message::Info(reply) => self.on_info(reply),
             Message::Found(result) => self.on_found(result, ctx),
+            Message::FoundInfo(info) => self.on_found_info(info.map(|info| *info)),
             Message::Sent { key, value, result } => self.on_sent(key, value, result, ctx),
             Message::Pulsed => {}
             Message::RetryDue => self.look(ctx),
@@ -108,7 +114,13 @@ impl Reporter {
 
     /// Reads what the bucket holds of this device, once per process.
     fn look(&self, ctx: &mut Context<Message>) {
-        if self.found || !self.link.is_up() {
+        if !self.link.is_up() {
+            return;
+        }
+        if !self.info_found {
+            self.look_for_info(ctx);
+        }
+        if self.found {
             return;
         }
         let (bus, filter) = (self.args.bus.clone(), format!("state.{}.>", self.args.identity.device));
@@ -121,6 +133,28 @@ impl Reporter {
             };
             Message::Found(found)
         });
+    }
+
+    fn look_for_info(&self, ctx: &mut Context<Message>) {
+        let (bus, key) = (self.args.bus.clone(), info_key(&self.args.identity.device));
+        ctx.background(async move {
+            let found = bus.snapshot(DEVICE_INFO, &key, &BTreeMap::new()).await.ok();
+            let info = found
+                .as_ref()
+                .and_then(|snapshot| put_values(snapshot).next())
+                .and_then(|(_, value)| Encoding::Json.decode(value).ok());
+            Message::FoundInfo(info.map(Box::new))
+        });
+    }
+
+    /// The actor may be new while the process, and so the content, is not.
+    fn on_found_info(&mut self, found: Option<DeviceInfo>) {
+        self.info_found = true;
+        let same =
+            found.is_some_and(|found| DeviceInfo { updated_at: self.info.updated_at, ..found } == self.info);
+        if same {
+            self.pending.remove(&Key::Info);
+        }
     }
 
     fn on_found(&mut self, result: Result<Snapshot, BusError>, ctx: &mut Context<Message>) {
@@ -201,17 +235,24 @@ impl Reporter {
     }
 
     fn send_on(&mut self, ctx: &mut Context<Message>) {
-        if !self.link.is_up() || !self.found || ctx.has_timer("retry") {
+        if !self.link.is_up() || ctx.has_timer("retry") {
             return;
         }
         while self.sending.len() < AT_ONCE {
-            let Some(key) = self.pending.keys().find(|key| !self.sending.contains(*key)).cloned() else {
-                return;
-            };
-            let Some(value) = self.pending.get(&key).cloned() else { return };
+            let next = self.pending.iter().find(|(key, _)| self.is_ready(key));
+            let Some((key, value)) = next.map(|(key, value)| (key.clone(), value.clone())) else { return };
             self.sending.insert(key.clone());
             self.send(key, value, ctx);
         }
+    }
+
+    /// One send per key at a time, and none before it is known what the bucket holds.
+    fn is_ready(&self, key: &Key) -> bool {
+        let known = match key {
+            Key::Info => self.info_found,
+            Key::State(_) => self.found,
+        };
+        known && !self.sending.contains(key)
     }
 
     fn send(&self, key: Key, value: Value, ctx: &mut Context<Message>) {
@@ -280,14 +321,18 @@ fn device_info(args: &Args) -> DeviceInfo {
 
 /// The states in a snapshot of the bucket; what is unreadable is written anew.
 fn published(snapshot: &Snapshot) -> BTreeMap<DeploymentName, DeploymentState> {
-    let states = snapshot.entries.iter().filter_map(|entry| match &entry.operation {
-        Operation::Put(value) => {
-            let name: DeploymentName = entry.key.rsplit('.').next()?.parse().ok()?;
-            Some((name, Encoding::Json.decode(value).ok()?))
-        }
-        Operation::Known | Operation::Removed => None,
+    let states = put_values(snapshot).filter_map(|(key, value)| {
+        let name: DeploymentName = key.rsplit('.').next()?.parse().ok()?;
+        Some((name, Encoding::Json.decode(value).ok()?))
     });
     states.collect()
+}
+
+fn put_values(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &[u8])> {
+    snapshot.entries.iter().filter_map(|entry| match &entry.operation {
+        Operation::Put(value) => Some((entry.key.as_str(), value.as_slice())),
+        Operation::Known | Operation::Removed => None,
+    })
 }
 
 async fn write(bus: &dyn Bus, bucket: &BucketSpec, key: &str, value: &Value) -> Result<(), BusError> {

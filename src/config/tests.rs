@@ -289,3 +289,59 @@ proptest::proptest! {
         let _ = Config::parse(&text, std::iter::empty());
     }
 }
+
+mod what_is_installed {
+    use super::super::schema::{Content, SECTIONS, Shape};
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../deploy/config.toml");
+    const UNIT: &str = include_str!("../../deploy/fleet-agent.service");
+
+    /// The example with those of its commented settings switched on that `wanted` says.
+    fn switched_on(wanted: impl Fn(&str) -> bool) -> String {
+        let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') && wanted(setting) => setting,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_example_needs_only_a_device_id() {
+        assert_eq!(load(EXAMPLE).unwrap_err(), "config.toml: agent.device_id is missing");
+        let config = load(&switched_on(|setting| setting.starts_with("device_id"))).unwrap();
+        assert_eq!(config.digest(), load("[agent]\ndevice_id = \"device-0001\"\n").unwrap().digest());
+    }
+
+    #[test]
+    fn what_the_example_shows_is_accepted_and_defaults_are_the_real_ones() {
+        let is_one_of = |setting: &str, keys: &[&str]| keys.iter().any(|key| setting.starts_with(key));
+        let secrets = ["type", "user", "password", "token"];
+        load(&switched_on(|setting| !is_one_of(setting, &secrets))).unwrap();
+        let examples = ["tls_", "inbox_prefix", "site", "user", "password", "token"];
+        let defaults = load(&switched_on(|setting| !is_one_of(setting, &examples))).unwrap();
+        assert_eq!(defaults.digest(), load("[agent]\ndevice_id = \"device-0001\"\n").unwrap().digest());
+    }
+
+    #[test]
+    fn the_example_shows_every_key() {
+        for section in SECTIONS {
+            match section.content {
+                Content::Keys(keys) => {
+                    assert!(EXAMPLE.contains(&format!("\n[{}]\n", section.name)));
+                    for key in keys.iter().filter(|key| key.shape != Shape::Later) {
+                        assert!(EXAMPLE.contains(&format!("\n#{} = ", key.name)), "no {}", key.name);
+                    }
+                }
+                Content::Map => assert!(EXAMPLE.contains(&format!("\n[{}]\n", section.name))),
+                Content::Later => assert!(!EXAMPLE.contains(&format!("\n[{}]\n", section.name))),
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_and_the_unit_name_the_path_that_the_agent_reads() {
+        assert!(EXAMPLE.contains(&format!("Installed as {DEFAULT_CONFIG_PATH}.")));
+        assert!(UNIT.contains(&format!("--config {DEFAULT_CONFIG_PATH}\n")));
+    }
+}

@@ -19,7 +19,11 @@ pub enum Observer {
     /// The stream comes along, to be read on; None when it ended.
     Hinted(Option<(Hint, Hints)>),
     Died(DeploymentName),
+    /// Look at what was hinted at meanwhile.
+    LookDue,
     RuntimeKnown(Result<RuntimeInfo, RuntimeError>),
+    /// `reporter` is new and wants to know which runtime this is.
+    TellRuntime,
 }
 
 /// What was seen, and when the look began: what was done after that moment is not in it.

@@ -16,8 +16,10 @@ pub enum Reporter {
     Keep(BTreeSet<DeploymentName>),
     Runtime(RuntimeInfo),
     Info(Reply<DeviceInfo>),
-    /// What the bucket holds of this device.
+    /// The states that the bucket holds of this device.
     Found(Result<Snapshot, BusError>),
+    /// The device info that the bucket holds, when it could be read.
+    FoundInfo(Option<Box<DeviceInfo>>),
     Sent {
         key: Key,
         value: Value,

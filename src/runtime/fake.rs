@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod calls;
+mod effects;
 mod faults;
 mod program;
 mod state;
 mod world;
 
-pub use faults::Op;
+pub use super::Operation as Op;
 pub use program::{Program, Registry};
 use state::{Found, State};
 use world::World;

@@ -3,7 +3,7 @@
 //! bollard sends what changes something; what is observed is read by `wire` and `facts`, which
 //! understand podman's words where bollard's closed models would refuse a whole answer. Nothing is
 //! kept that matters: podman's service may go and come between any two calls.
-use super::{ContainerRuntime, Hint, NameHolder, PullProgress, Result, StopSettings};
+use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, StopSettings};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::spec::CreateSpec;
 use crate::runtime::process;
@@ -13,7 +13,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RenameContainerOptionsBuilder,
     StartContainerOptions,
 };
-use errors::{Failure, Operation};
+use errors::Failure;
 use fleet_contracts::device::RuntimeInfo;
 use fleet_contracts::{DeploymentName, DeviceId};
 use futures_util::stream::BoxStream;

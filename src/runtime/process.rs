@@ -2,6 +2,7 @@
 use crate::domain::container::Process;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -15,15 +16,36 @@ pub const UNSEEN: u64 = 0;
 /// small beside a restart, two reads a second per container are cheap.
 const POLL: Duration = Duration::from_millis(500);
 
-/// The live process that has this pid now. None when there is none; a zombie counts as gone.
-pub fn find(pid: u32) -> Option<Process> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse(&stat).map(|start_ticks| Process { pid, start_ticks })
+/// The live process that has this pid now. None when there is none; a zombie counts as gone. Errs
+/// when /proc could not be read for another reason: then nothing is known.
+pub fn find(pid: u32) -> io::Result<Option<Process>> {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => Ok(parse(&stat).map(|start_ticks| Process { pid, start_ticks })),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-/// Whether it is still this process, and alive. An unseen one counts as alive.
+/// A process that goes while its file is read is ESRCH.
+fn is_absence(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+}
+
+/// Whether it is still this process, and alive. One of which nothing can be known counts as alive.
 pub fn is_alive(process: Process) -> bool {
-    process.start_ticks == UNSEEN || find(process.pid) == Some(process)
+    process.start_ticks == UNSEEN || find(process.pid).map_or(true, |found| found == Some(process))
+}
+
+/// Whether the pids that this process speaks of are also ours: it is there, in our pid namespace.
+pub fn shares_pids(pid: u32) -> bool {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid"));
+    let is_same = match (namespace("self"), namespace(&pid.to_string())) {
+        (Ok(ours), Ok(theirs)) => ours == theirs,
+        // Another user's namespace link is not ours to read; its presence must do.
+        (_, Err(error)) => error.kind() == io::ErrorKind::PermissionDenied,
+        (Err(_), Ok(_)) => false,
+    };
+    is_same && matches!(find(pid), Ok(Some(_)))
 }
 
 /// Start time out of proc(5) `stat`, in clock ticks since boot. None for a zombie or a dead one.
@@ -44,7 +66,9 @@ pub async fn death(process: Process) {
     match open(process) {
         Watch::Gone => {}
         Watch::Pidfd(fd) => {
+            // tokio deprecates its safe constructors for any descriptor but raw ones it cannot trust.
             // SAFETY: an `OwnedFd` has one descriptor, open until it is dropped; nothing takes it out.
+            #[allow(unsafe_code)]
             let watched = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
             // Without a registration there is still the slow way.
             match watched {

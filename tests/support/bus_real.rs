@@ -161,6 +161,16 @@ pub async fn the_service_is_found_by_its_name<W: RealWorld>() {
     assert_eq!(requests.sum::<u64>(), 1);
 }
 
+pub async fn a_request_that_wants_no_answer_has_no_reply_subject<W: RealWorld>() {
+    let (mut world, bus) = ready::<W>().await;
+    let mut requests = bus.serve(&service()).await.unwrap();
+    let client = world.real().server.client().await;
+    client.publish("device-command.d1.reconcile", "x".into()).await.unwrap();
+    let request = requests.next().await.unwrap();
+    assert_eq!((request.verb, request.reply_to), (Verb::Reconcile, None));
+    request.responder.respond("nobody hears it".into(), None).await.unwrap();
+}
+
 fn text(value: &serde_json::Value) -> &str {
     value.as_str().unwrap()
 }

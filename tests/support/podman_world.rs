@@ -1,6 +1,8 @@
 //! A private podman service: own storage, own configuration, own network and mount namespace. It
 //! touches nothing of the machine's, and everything of it goes when it is dropped, also by a panic.
+#![allow(clippy::disallowed_methods)] // It runs without tokio, also while a test unwinds: here is the one place that waits by polling.
 #![allow(dead_code, reason = "each test binary uses another part of it")]
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,10 @@ use tempfile::TempDir;
 
 /// The image that every world has: a static busybox and nothing else.
 pub const DEMO_IMAGE: &str = "localhost/fleet-demo:1";
+/// Podman's network tools keep addresses and name servers in fixed places, which must not be shared.
+const NAMESPACES: &str = "mkdir -p /run/containers /run/netns \
+    && mount -t tmpfs none /run/containers && mount -t tmpfs none /run/netns \
+    && ip link set lo up && echo up && exec sleep infinity";
 /// A podman service answers after 0.1 s on an idle machine; a busy one gets its time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -27,7 +33,7 @@ impl PodmanWorld {
         let dir = tempfile::Builder::new().prefix("fleet-w").tempdir_in("/tmp").expect("/tmp is writable");
         configure(dir.path());
         let holder = Command::new("unshare")
-            .args(["--net", "--mount", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"])
+            .args(["--net", "--mount", "sh", "-c", NAMESPACES])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -147,8 +153,40 @@ impl Drop for PodmanWorld {
             let _ = service.kill();
             let _ = service.wait();
         }
+        self.sweep();
         let _ = self.holder.kill();
         let _ = self.holder.wait();
+    }
+}
+
+impl PodmanWorld {
+    /// Lets podman's own clean-up commands end, then ends whatever is left in the namespaces.
+    fn sweep(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(5) {
+            let members = self.members();
+            if members.is_empty() {
+                return;
+            }
+            if begun.elapsed() > Duration::from_secs(1) {
+                for pid in members.into_iter().filter_map(Pid::from_raw) {
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The processes in the world's mount namespace, its holder and its containers' own excepted.
+    fn members(&self) -> Vec<i32> {
+        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+        let holder = self.holder.id().to_string();
+        let Some(ours) = namespace(&holder) else { return Vec::new() };
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        pids.filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|pid| *pid != holder && namespace(pid).as_ref() == Some(&ours))
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
     }
 }
 

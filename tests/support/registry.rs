@@ -31,7 +31,12 @@ impl Registry {
         fs::write(&script, SCRIPT.replace("@DIR@", &dir.to_string_lossy())).expect("ours");
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
         let mut server = world.inside("busybox");
-        server.args(["nc", "-ll", "-p", "5000", "-e"]).arg(script).stdin(Stdio::null());
+        server
+            .args(["nc", "-ll", "-p", "5000", "-e"])
+            .arg(script)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Self { server: server.spawn().expect("busybox exists"), dir }
     }
 

@@ -21,15 +21,22 @@ impl Progress {
         }
         self.last = line.to_string();
         let seconds = self.begin.elapsed().as_secs();
-        let (before, after) = if self.in_place { ("\r\x1b[2K", "") } else { ("", "\n") };
+        let text = format!("{seconds:>4}s  {}", clean(line));
+        let text = if self.in_place { format!("\r\x1b[2K{}", fitting(&text)) } else { text + "\n" };
         let mut stderr = std::io::stderr().lock();
-        let _ = write!(stderr, "{before}{seconds:>4}s  {}{after}", clean(line)).and_then(|()| stderr.flush());
+        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
     }
 
     /// The line that stands there last.
     pub fn last(&self) -> &str {
         &self.last
     }
+}
+
+/// As much as one row of the terminal holds: a line that wraps could not be overwritten.
+fn fitting(text: &str) -> String {
+    let width = terminal_size::terminal_size_of(std::io::stderr());
+    text.chars().take(width.map_or(79, |(width, _)| usize::from(width.0).saturating_sub(1))).collect()
 }
 
 /// Leaves the last line standing.

@@ -10,9 +10,13 @@ use fleet_contracts::state::DeploymentState;
 use fleet_contracts::{DeviceId, Timestamp, names};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
+use std::time::Duration;
 
 /// Clears the terminal and goes to its first line.
 const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// How long changes are gathered for one page.
+const BURST: Duration = Duration::from_millis(100);
 
 /// What is known of one device.
 struct Page {
@@ -75,19 +79,24 @@ async fn watch(session: &Session, id: &DeviceId, mut page: Page) -> Result<()> {
     let lively = session.format == Format::Table && std::io::stdout().is_terminal();
     page.show(session.format)?;
     loop {
-        let (entry, is_state) = tokio::select! {
-            entry = states.next() => (entry, true),
-            entry = beats.next() => (entry, false),
-        };
-        // While more is on its way the page would only flicker.
-        if entry.pending > 0 || !(is_state || lively) {
-            continue;
-        }
+        next(&mut states, &mut beats).await;
+        // Changes come in bursts, all deployments at once when the watch begins: one page for them.
+        let burst = tokio::time::sleep(BURST);
+        tokio::pin!(burst);
+        while tokio::select! { () = &mut burst => false, () = next(&mut states, &mut beats) => true } {}
         let Ok(now) = load(session, id).await else { continue };
         let changed = now.deployments != page.deployments;
         page = now;
         if changed || lively {
             page.show(session.format)?;
         }
+    }
+}
+
+/// Any change.
+async fn next(states: &mut Follower<'_>, beats: &mut Follower<'_>) {
+    tokio::select! {
+        _ = states.next() => {}
+        _ = beats.next() => {}
     }
 }

@@ -190,3 +190,30 @@ fn is_marker(headers: Option<&HeaderMap>) -> bool {
     let operation = headers.get(OPERATION_HEADER).map(|v| v.as_str());
     matches!(operation, Some("DEL" | "PURGE")) || headers.get("Nats-Marker-Reason").is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &str, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value);
+        headers
+    }
+
+    #[test]
+    fn deletes_purges_and_the_servers_own_markers_are_markers() {
+        for (name, value) in
+            [("KV-Operation", "DEL"), ("KV-Operation", "PURGE"), ("Nats-Marker-Reason", "MaxAge")]
+        {
+            assert!(is_marker(Some(&headers(name, value))), "{name} {value}");
+        }
+    }
+
+    #[test]
+    fn values_with_other_headers_are_values() {
+        assert!(!is_marker(None));
+        assert!(!is_marker(Some(&headers("Nats-Msg-Size", "3"))));
+        assert!(!is_marker(Some(&headers("KV-Operation", "PUT"))));
+    }
+}

@@ -1,12 +1,16 @@
 //! Snapshots of a bucket, and what follows them.
 use super::bucket::{Facts, facts, subject_of, verify};
-use super::calls::{Calls, DEADLINE, error};
+use super::calls::{Calls, error};
 use super::feed::{Bodies, Feed};
 use crate::bus::{ErrorKind, Followed, Result};
 use crate::domain::source::{Entry, Operation, Snapshot};
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One entry: the largest document over a link of about 200 kbit/s. Below the silence that ends a feed.
+const ENTRY_DEADLINE: Duration = Duration::from_secs(10);
 
 type Entries = BTreeMap<String, Entry>;
 
@@ -77,9 +81,9 @@ async fn begin(calls: &Calls, bucket: &str, filter: &str, bodies: Bodies) -> Res
 async fn drain(feed: &mut Feed, bucket: &str, mut pending: u64) -> Result<Entries> {
     let mut entries = Entries::new();
     while pending > 0 {
-        let waiting = tokio::time::timeout(DEADLINE, feed.next()).await;
+        let waiting = tokio::time::timeout(ENTRY_DEADLINE, feed.next()).await;
         let Ok(delivery) = waiting else {
-            let message = format!("{pending} entries did not arrive within {} s", DEADLINE.as_secs());
+            let message = format!("{pending} entries did not arrive within {} s", ENTRY_DEADLINE.as_secs());
             return Err(error("snapshot", bucket, ErrorKind::Timeout, message));
         };
         let delivery = delivery?;
@@ -97,3 +101,6 @@ fn complete(bucket: &str, before: &Facts, after: &Facts, entries: &Entries) -> R
         subject.strip_prefix(&prefix).is_some_and(|key| entries.contains_key(key))
     })
 }
+
+#[cfg(test)]
+mod tests;

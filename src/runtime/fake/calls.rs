@@ -1,7 +1,9 @@
 //! The trait: each call meets its faults, then the rules of the world.
-use super::faults::{Fault, Op};
+use super::Op;
+use super::effects::Refusal;
+use super::faults::{Fault, deadline};
 use super::program::{PullEnd, Registry};
-use super::state::{Refusal, State};
+use super::state::State;
 use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
@@ -52,7 +54,7 @@ impl FakeRuntime {
                 }
             }
         };
-        if tokio::time::timeout(op.deadline(), let_through).await.is_err() {
+        if tokio::time::timeout(deadline(op), let_through).await.is_err() {
             return Err(error(op, object, ErrorKind::Timeout, "no answer in time"));
         }
         if self.world.read(|state| state.is_down) {
@@ -79,7 +81,7 @@ impl FakeRuntime {
             tokio::time::sleep(delay).await;
             world.happen(op, &about, effect)
         });
-        match tokio::time::timeout(op.deadline(), effect).await {
+        match tokio::time::timeout(deadline(op), effect).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(error(op, object, ErrorKind::Unreachable, "connection reset")),
             Err(_) => Err(error(op, object, ErrorKind::Timeout, "no answer in time")),

@@ -1,69 +1,23 @@
 //! What goes wrong, and when.
-use crate::runtime::ErrorKind;
+use crate::runtime::{ErrorKind, Operation as Op};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// A call of the trait, to aim faults at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Op {
-    Info,
-    List,
-    Look,
-    Holder,
-    Create,
-    Start,
-    Signal,
-    Rename,
-    Remove,
-    RemoveOrphan,
-    EnsureNetwork,
-    RemoveNetwork,
-    EnsureVolume,
-    Image,
-    Pull,
-    Hints,
-}
-
-impl Op {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::List => "list",
-            Self::Look => "look",
-            Self::Holder => "holder",
-            Self::Create => "create",
-            Self::Start => "start",
-            Self::Signal => "signal",
-            Self::Rename => "rename",
-            Self::Remove => "remove",
-            Self::RemoveOrphan => "remove orphan",
-            Self::EnsureNetwork => "ensure network",
-            Self::RemoveNetwork => "remove network",
-            Self::EnsureVolume => "ensure volume",
-            Self::Image => "image",
-            Self::Pull => "pull",
-            Self::Hints => "hints",
-        }
-    }
-
-    /// After which the caller gets `Timeout`: the real runtime's.
-    pub(super) fn deadline(self) -> Duration {
-        match self {
-            Self::Create | Self::Start | Self::Remove | Self::RemoveOrphan | Self::Pull => {
-                Duration::from_secs(60)
-            }
-            Self::Info
-            | Self::List
-            | Self::Look
-            | Self::Holder
-            | Self::Signal
-            | Self::Rename
-            | Self::EnsureNetwork
-            | Self::RemoveNetwork
-            | Self::EnsureVolume
-            | Self::Image
-            | Self::Hints => Duration::from_secs(10),
-        }
+/// After which the caller gets `Timeout`: the real runtime's.
+pub(super) fn deadline(op: Op) -> Duration {
+    match op {
+        Op::Create | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => Duration::from_secs(60),
+        Op::Info
+        | Op::List
+        | Op::Look
+        | Op::Holder
+        | Op::Signal
+        | Op::Rename
+        | Op::EnsureNetwork
+        | Op::RemoveNetwork
+        | Op::EnsureVolume
+        | Op::Image
+        | Op::Hints => Duration::from_secs(10),
     }
 }
 

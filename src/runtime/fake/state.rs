@@ -2,16 +2,12 @@
 use super::faults::Faults;
 use super::program::{Exit, Program, Registry};
 use crate::domain::container::{Container, ContainerId, Process, Status};
-use crate::domain::spec::CreateSpec;
 use crate::runtime::identity::identity;
-use crate::runtime::{ErrorKind, Hint, StopSettings};
+use crate::runtime::{Hint, StopSettings};
 use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// Why the world says no.
-pub(super) type Refusal = (ErrorKind, String);
 
 /// A container as the world knows it.
 #[derive(Debug, Clone)]
@@ -22,15 +18,15 @@ pub(super) struct Found {
     /// The live process, also while the status is `Stopping` or `Busy`.
     pub(super) process: Option<Process>,
     pub(super) stop: StopSettings,
-    host_ports: Vec<u16>,
-    program: Program,
-    image_id: Option<String>,
-    started_at: Option<Timestamp>,
+    pub(super) host_ports: Vec<u16>,
+    pub(super) program: Program,
+    pub(super) image_id: Option<String>,
+    pub(super) started_at: Option<Timestamp>,
 }
 
 pub(super) struct Image {
     pub(super) id: String,
-    program: Program,
+    pub(super) program: Program,
 }
 
 pub(super) struct State {
@@ -53,7 +49,7 @@ pub(super) struct State {
     counter: u32,
     began: tokio::time::Instant,
     hints: Vec<Option<Hint>>,
-    exits: Vec<(Process, Exit)>,
+    pub(super) exits: Vec<(Process, Exit)>,
 }
 
 impl State {
@@ -110,109 +106,6 @@ impl State {
         self.insert(found)
     }
 
-    pub(super) fn create(&mut self, name: &str, spec: &CreateSpec) -> Result<ContainerId, Refusal> {
-        if self.named(name).is_some() || self.orphans.contains(name) {
-            return Err((ErrorKind::NameInUse, format!("the container name \"{name}\" is already in use")));
-        }
-        let Some(image) = self.images.get(&spec.image) else {
-            return Err((ErrorKind::ImageMissing, format!("no such image: {}", spec.image)));
-        };
-        if !matches!(spec.network.as_str(), "host" | "none") && !self.networks.contains_key(&spec.network) {
-            return Err((ErrorKind::NotFound, format!("network {} not found", spec.network)));
-        }
-        let found = Found {
-            name: name.into(),
-            labels: spec.labels.clone(),
-            status: Status::Created,
-            process: None,
-            stop: StopSettings {
-                signal: spec.stop_signal.clone(),
-                grace: Duration::from_secs(spec.stop_timeout_s.into()),
-            },
-            host_ports: spec.ports.iter().map(|port| port.host).collect(),
-            program: image.program.clone(),
-            image_id: Some(image.id.clone()),
-            started_at: None,
-        };
-        self.journal.push(format!("create {name}"));
-        Ok(self.insert(found))
-    }
-
-    pub(super) fn start(&mut self, id: &ContainerId) -> Result<(), Refusal> {
-        let found = self.found(id)?;
-        match found.status {
-            // Podman answers success and does nothing, in both cases.
-            Status::Running(_) | Status::Lying => return Ok(()),
-            Status::Stopping | Status::Busy => {
-                return Err((ErrorKind::Refused, "must be in Created or Stopped state to be started".into()));
-            }
-            Status::Created | Status::Exited { .. } => {}
-        }
-        if let Some(port) = found.host_ports.iter().find(|port| self.is_taken(**port)) {
-            return Err((
-                ErrorKind::PortInUse,
-                format!("listen tcp4 0.0.0.0:{port}: bind: address already in use"),
-            ));
-        }
-        self.note_second_in_slot(id);
-        let (process, now) = (self.new_process(), self.now());
-        let found = self.found_mut(id)?;
-        found.status = Status::Running(process);
-        found.process = Some(process);
-        found.started_at = Some(now);
-        let by_itself = found.program.by_itself;
-        let line = format!("start {}", found.name);
-        self.exits.extend(by_itself.map(|exit| (process, exit)));
-        self.note(id, line);
-        Ok(())
-    }
-
-    pub(super) fn signal(&mut self, id: &ContainerId, signal: &str) -> Result<(), Refusal> {
-        let Some(found) = self.containers.get(id) else { return Ok(()) };
-        let Some(process) = found.process else { return Ok(()) };
-        let exit = found.program.signals.get(signal).copied();
-        let line = format!("signal {} {signal}", found.name);
-        self.note(id, line);
-        match (signal, exit) {
-            ("SIGKILL", _) => self.exit_process(process, 137),
-            (_, Some(exit)) if exit.after.is_zero() => self.exit_process(process, exit.code),
-            (_, Some(exit)) => self.exits.push((process, exit)),
-            (_, None) => {}
-        }
-        Ok(())
-    }
-
-    pub(super) fn rename(&mut self, id: &ContainerId, name: &str) -> Result<(), Refusal> {
-        let old = self.found(id)?.name.clone();
-        if self.named(name).is_some_and(|holder| holder != *id) || self.orphans.contains(name) {
-            return Err((ErrorKind::NameInUse, format!("name {name} already in use")));
-        }
-        self.found_mut(id)?.name = name.into();
-        self.note(id, format!("rename {old} -> {name}"));
-        Ok(())
-    }
-
-    pub(super) fn remove(&mut self, id: &ContainerId) -> Result<(), Refusal> {
-        let Some(found) = self.containers.get(id) else { return Ok(()) };
-        if found.status.is_alive() {
-            return Err((ErrorKind::Refused, "it is alive".into()));
-        }
-        let line = format!("remove {}", found.name);
-        self.note(id, line);
-        self.containers.remove(id);
-        Ok(())
-    }
-
-    pub(super) fn remove_orphan(&mut self, name: &str) -> Result<(), Refusal> {
-        if self.named(name).is_some() {
-            return Err((ErrorKind::Refused, "a listed container has this name".into()));
-        }
-        if self.orphans.remove(name) {
-            self.journal.push(format!("remove orphan {name}"));
-        }
-        Ok(())
-    }
-
     pub(super) fn exit_named(&mut self, name: &str, code: i64) {
         let process = self.named(name).and_then(|id| self.containers.get(&id)?.process);
         if let Some(process) = process {
@@ -263,30 +156,8 @@ impl State {
         self.containers.values().any(|found| found.process == Some(process))
     }
 
-    fn is_taken(&self, port: u16) -> bool {
-        self.occupied_ports.contains(&port)
-            || self
-                .containers
-                .values()
-                .any(|other| other.process.is_some() && other.host_ports.contains(&port))
-    }
-
-    fn note_second_in_slot(&mut self, id: &ContainerId) {
-        let Some(found) = self.containers.get(id) else { return };
-        let slot = |found: &Found| {
-            [label::DEVICE, label::DEPLOYMENT, label::SERVICE].map(|key| found.labels.get(key).cloned())
-        };
-        let mine = slot(found);
-        let is_live_twin = |(other, twin): &(&ContainerId, &Found)| {
-            *other != id && twin.process.is_some() && slot(twin) == mine
-        };
-        if let Some((_, twin)) = self.containers.iter().find(is_live_twin) {
-            self.violations.push(format!("{} was started while {} was alive", found.name, twin.name));
-        }
-    }
-
     /// Writes an effect on a container into the journal and tells of it.
-    fn note(&mut self, id: &ContainerId, effect: String) {
+    pub(super) fn note(&mut self, id: &ContainerId, effect: String) {
         if self.containers.get(id).is_some_and(|found| !found.labels.contains_key(label::DEVICE)) {
             self.violations.push(format!("{effect}: a foreign container"));
         }
@@ -294,25 +165,17 @@ impl State {
         self.hint(id);
     }
 
-    fn hint(&mut self, id: &ContainerId) {
+    pub(super) fn hint(&mut self, id: &ContainerId) {
         let deployment =
             self.containers.get(id).and_then(|found| found.labels.get(label::DEPLOYMENT)?.parse().ok());
         self.hints.extend(deployment.map(|deployment| Some(Hint { deployment })));
     }
 
-    fn insert(&mut self, found: Found) -> ContainerId {
+    pub(super) fn insert(&mut self, found: Found) -> ContainerId {
         let id = ContainerId::new(&format!("{:064x}", self.next()));
         self.containers.insert(id.clone(), found);
         self.hint(&id);
         id
-    }
-
-    fn found(&self, id: &ContainerId) -> Result<&Found, Refusal> {
-        self.containers.get(id).ok_or_else(|| no_such(id))
-    }
-
-    fn found_mut(&mut self, id: &ContainerId) -> Result<&mut Found, Refusal> {
-        self.containers.get_mut(id).ok_or_else(|| no_such(id))
     }
 
     fn next(&mut self) -> u32 {
@@ -320,13 +183,13 @@ impl State {
         self.counter
     }
 
-    fn new_process(&mut self) -> Process {
+    pub(super) fn new_process(&mut self) -> Process {
         let pid = self.next();
         Process { pid, start_ticks: u64::from(pid) * 100 }
     }
 
     /// Virtual time, from an arbitrary day on.
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         const DAY_ONE: i64 = 1_700_000_000;
         let passed = i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX / 2);
         Timestamp::from_unix_seconds(DAY_ONE + passed).unwrap_or_else(Timestamp::now)
@@ -338,8 +201,4 @@ impl Found {
         let container = identity(device, &self.labels)?.container(id.clone(), &self.name, self.status);
         Some(Container { image_id: self.image_id.clone(), started_at: self.started_at, ..container })
     }
-}
-
-fn no_such(id: &ContainerId) -> Refusal {
-    (ErrorKind::NotFound, format!("no container with id {id}"))
 }

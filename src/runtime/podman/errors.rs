@@ -2,7 +2,7 @@
 //!
 //! Podman answers most refusals with 500 and prose (4.3.1 even a name conflict), so the prose is read;
 //! `tests` holds recorded sentences.
-use crate::runtime::{ErrorKind, RuntimeError};
+use crate::runtime::{ErrorKind, Operation, RuntimeError};
 use bollard::errors::Error as Bollard;
 
 /// Longest message that is kept, in bytes: it travels in every state document.
@@ -23,50 +23,6 @@ pub(super) enum Failure {
     Unreadable(String),
     /// We refuse, before podman is asked.
     Refused(&'static str),
-}
-
-/// The operations of the trait, as errors name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
-    Info,
-    List,
-    Look,
-    Holder,
-    Create,
-    Start,
-    Signal,
-    Rename,
-    Remove,
-    RemoveOrphan,
-    EnsureNetwork,
-    RemoveNetwork,
-    EnsureVolume,
-    Image,
-    Pull,
-    Hints,
-}
-
-impl Operation {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::List => "list",
-            Self::Look => "look",
-            Self::Holder => "holder",
-            Self::Create => "create",
-            Self::Start => "start",
-            Self::Signal => "signal",
-            Self::Rename => "rename",
-            Self::Remove => "remove",
-            Self::RemoveOrphan => "remove orphan",
-            Self::EnsureNetwork => "ensure network",
-            Self::RemoveNetwork => "remove network",
-            Self::EnsureVolume => "ensure volume",
-            Self::Image => "image",
-            Self::Pull => "pull",
-            Self::Hints => "hints",
-        }
-    }
 }
 
 impl From<Bollard> for Failure {

@@ -1,7 +1,7 @@
 //! Podman's events, reduced to "look at this deployment".
-use super::errors::{Failure, Operation};
+use super::errors::Failure;
 use super::wire::{self, encoded};
-use crate::runtime::{Hint, Result};
+use crate::runtime::{Hint, Operation, Result};
 use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
 use futures_util::stream::{BoxStream, StreamExt};

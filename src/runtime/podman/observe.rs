@@ -179,10 +179,11 @@ impl Observer {
 
     /// None where podman's word and /proc disagree.
     fn verdict(&self, id: &ContainerId, state: &InspectedState, same_proc: bool) -> Option<Status> {
-        let process = if same_proc {
-            process::find(state.pid)
-        } else {
-            Some(Process { pid: state.pid, start_ticks: process::UNSEEN })
+        let process = match same_proc.then(|| process::find(state.pid)) {
+            Some(Ok(process)) => process,
+            // Blind, such as without a free file descriptor: nothing may follow from that.
+            Some(Err(_)) => return Some(Status::Busy),
+            None => Some(Process { pid: state.pid, start_ticks: process::UNSEEN }),
         };
         // The pid may belong to somebody else by now.
         let process = process.filter(|process| !self.memory().contradicts(id, *process, state.started_at()));

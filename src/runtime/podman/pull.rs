@@ -1,7 +1,7 @@
 //! Pulling images, with the sum of all layers as progress.
-use super::errors::{Failure, Operation};
+use super::errors::Failure;
 use super::{LONG, connect, wire};
-use crate::runtime::{PullProgress, Result};
+use crate::runtime::{Operation, PullProgress, Result};
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::stream::{self, BoxStream, StreamExt};

@@ -165,7 +165,7 @@ fn message(body: &[u8]) -> String {
 fn sees_peer(stream: &UnixStream) -> bool {
     // The kernel translates the peer's pid into our namespace, 0 where it has none there.
     let pid = stream.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
-    pid.is_some_and(|pid| pid != 0 && process::find(pid).is_some())
+    pid.is_some_and(|pid| pid != 0 && process::shares_pids(pid))
 }
 
 /// Percent-encodes a query value or a path segment (RFC 3986).

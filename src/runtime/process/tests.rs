@@ -6,7 +6,7 @@ fn sleeper() -> Child {
 }
 
 fn of(child: &Child) -> Process {
-    find(child.id()).expect("just started")
+    find(child.id()).expect("readable").expect("just started")
 }
 
 #[test]
@@ -64,4 +64,10 @@ async fn of_a_process_that_cannot_be_seen_no_death_is_invented() {
     let unseen = Process { pid: u32::MAX, start_ticks: UNSEEN };
     assert!(is_alive(unseen));
     assert!(tokio::time::timeout(Duration::from_secs(3600), death(unseen)).await.is_err());
+}
+
+#[test]
+fn pids_are_shared_within_a_namespace_and_not_with_the_absent() {
+    assert!(shares_pids(std::process::id()));
+    assert!(!shares_pids(u32::MAX));
 }

@@ -16,7 +16,7 @@ const NOBODY: u32 = u32::MAX;
 #[test]
 fn running_is_believed_only_with_a_process() {
     let (observer, id) = (observer(), ContainerId::new("c"));
-    let me = process::find(std::process::id()).expect("alive");
+    let me = process::find(std::process::id()).expect("readable").expect("alive");
     assert_eq!(observer.verdict(&id, &state("running", me.pid), true), Some(Status::Running(me)));
     assert_eq!(observer.verdict(&id, &state("running", NOBODY), true), None);
     assert_eq!(observer.verdict(&id, &state("running", 0), true), None);
@@ -25,7 +25,7 @@ fn running_is_believed_only_with_a_process() {
 #[test]
 fn another_process_under_the_containers_pid_is_not_its_process() {
     let (observer, id) = (observer(), ContainerId::new("c"));
-    let me = process::find(std::process::id()).expect("alive");
+    let me = process::find(std::process::id()).expect("readable").expect("alive");
     let before = Process { start_ticks: me.start_ticks - 1, ..me };
     let facts = Facts { status: Status::Running(before), pid: me.pid, started_at: None, image_id: None };
     observer.memory().remember(&id, facts);

@@ -1,0 +1,149 @@
+//! The effects that a runtime is asked for, and when the world says no.
+use super::state::{Found, State};
+use crate::domain::container::{ContainerId, Status};
+use crate::domain::spec::CreateSpec;
+use crate::runtime::{ErrorKind, StopSettings};
+use fleet_contracts::names::label;
+use std::time::Duration;
+
+/// Why the world says no.
+pub(super) type Refusal = (ErrorKind, String);
+
+impl State {
+    pub(super) fn create(&mut self, name: &str, spec: &CreateSpec) -> Result<ContainerId, Refusal> {
+        if self.named(name).is_some() || self.orphans.contains(name) {
+            return Err((ErrorKind::NameInUse, format!("the container name \"{name}\" is already in use")));
+        }
+        let Some(image) = self.images.get(&spec.image) else {
+            return Err((ErrorKind::ImageMissing, format!("no such image: {}", spec.image)));
+        };
+        if !matches!(spec.network.as_str(), "host" | "none") && !self.networks.contains_key(&spec.network) {
+            return Err((ErrorKind::NotFound, format!("network {} not found", spec.network)));
+        }
+        let found = Found {
+            name: name.into(),
+            labels: spec.labels.clone(),
+            status: Status::Created,
+            process: None,
+            stop: StopSettings {
+                signal: spec.stop_signal.clone(),
+                grace: Duration::from_secs(spec.stop_timeout_s.into()),
+            },
+            host_ports: spec.ports.iter().map(|port| port.host).collect(),
+            program: image.program.clone(),
+            image_id: Some(image.id.clone()),
+            started_at: None,
+        };
+        self.journal.push(format!("create {name}"));
+        Ok(self.insert(found))
+    }
+
+    pub(super) fn start(&mut self, id: &ContainerId) -> Result<(), Refusal> {
+        let found = self.found(id)?;
+        match found.status {
+            // Podman answers success and does nothing, in both cases.
+            Status::Running(_) | Status::Lying => return Ok(()),
+            Status::Stopping | Status::Busy => {
+                return Err((ErrorKind::Refused, "must be in Created or Stopped state to be started".into()));
+            }
+            Status::Created | Status::Exited { .. } => {}
+        }
+        if let Some(port) = found.host_ports.iter().find(|port| self.is_taken(**port)) {
+            return Err((
+                ErrorKind::PortInUse,
+                format!("listen tcp4 0.0.0.0:{port}: bind: address already in use"),
+            ));
+        }
+        self.note_second_in_slot(id);
+        let (process, now) = (self.new_process(), self.now());
+        let found = self.found_mut(id)?;
+        found.status = Status::Running(process);
+        found.process = Some(process);
+        found.started_at = Some(now);
+        let by_itself = found.program.by_itself;
+        let line = format!("start {}", found.name);
+        self.exits.extend(by_itself.map(|exit| (process, exit)));
+        self.note(id, line);
+        Ok(())
+    }
+
+    pub(super) fn signal(&mut self, id: &ContainerId, signal: &str) -> Result<(), Refusal> {
+        let Some(found) = self.containers.get(id) else { return Ok(()) };
+        let Some(process) = found.process else { return Ok(()) };
+        let exit = found.program.signals.get(signal).copied();
+        let line = format!("signal {} {signal}", found.name);
+        self.note(id, line);
+        match (signal, exit) {
+            ("SIGKILL", _) => self.exit_process(process, 137),
+            (_, Some(exit)) if exit.after.is_zero() => self.exit_process(process, exit.code),
+            (_, Some(exit)) => self.exits.push((process, exit)),
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn rename(&mut self, id: &ContainerId, name: &str) -> Result<(), Refusal> {
+        let old = self.found(id)?.name.clone();
+        if self.named(name).is_some_and(|holder| holder != *id) || self.orphans.contains(name) {
+            return Err((ErrorKind::NameInUse, format!("name {name} already in use")));
+        }
+        self.found_mut(id)?.name = name.into();
+        self.note(id, format!("rename {old} -> {name}"));
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, id: &ContainerId) -> Result<(), Refusal> {
+        let Some(found) = self.containers.get(id) else { return Ok(()) };
+        if found.status.is_alive() {
+            return Err((ErrorKind::Refused, "it is alive".into()));
+        }
+        let line = format!("remove {}", found.name);
+        self.note(id, line);
+        self.containers.remove(id);
+        Ok(())
+    }
+
+    pub(super) fn remove_orphan(&mut self, name: &str) -> Result<(), Refusal> {
+        if self.named(name).is_some() {
+            return Err((ErrorKind::Refused, "a listed container has this name".into()));
+        }
+        if self.orphans.remove(name) {
+            self.journal.push(format!("remove orphan {name}"));
+        }
+        Ok(())
+    }
+
+    fn is_taken(&self, port: u16) -> bool {
+        self.occupied_ports.contains(&port)
+            || self
+                .containers
+                .values()
+                .any(|other| other.process.is_some() && other.host_ports.contains(&port))
+    }
+
+    fn note_second_in_slot(&mut self, id: &ContainerId) {
+        let Some(found) = self.containers.get(id) else { return };
+        let slot = |found: &Found| {
+            [label::DEVICE, label::DEPLOYMENT, label::SERVICE].map(|key| found.labels.get(key).cloned())
+        };
+        let mine = slot(found);
+        let is_live_twin = |(other, twin): &(&ContainerId, &Found)| {
+            *other != id && twin.process.is_some() && slot(twin) == mine
+        };
+        if let Some((_, twin)) = self.containers.iter().find(is_live_twin) {
+            self.violations.push(format!("{} was started while {} was alive", found.name, twin.name));
+        }
+    }
+
+    fn found(&self, id: &ContainerId) -> Result<&Found, Refusal> {
+        self.containers.get(id).ok_or_else(|| no_such(id))
+    }
+
+    pub(super) fn found_mut(&mut self, id: &ContainerId) -> Result<&mut Found, Refusal> {
+        self.containers.get_mut(id).ok_or_else(|| no_such(id))
+    }
+}
+
+fn no_such(id: &ContainerId) -> Refusal {
+    (ErrorKind::NotFound, format!("no container with id {id}"))
+}

@@ -1,0 +1,46 @@
+//! What can be asked of a runtime, by name.
+
+/// The operations of the trait, as errors name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    Info,
+    List,
+    Look,
+    Holder,
+    Create,
+    Start,
+    Signal,
+    Rename,
+    Remove,
+    RemoveOrphan,
+    EnsureNetwork,
+    RemoveNetwork,
+    EnsureVolume,
+    Image,
+    Pull,
+    Hints,
+}
+
+impl Operation {
+    /// As errors and logs spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::List => "list",
+            Self::Look => "look",
+            Self::Holder => "holder",
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Signal => "signal",
+            Self::Rename => "rename",
+            Self::Remove => "remove",
+            Self::RemoveOrphan => "remove orphan",
+            Self::EnsureNetwork => "ensure network",
+            Self::RemoveNetwork => "remove network",
+            Self::EnsureVolume => "ensure volume",
+            Self::Image => "image",
+            Self::Pull => "pull",
+            Self::Hints => "hints",
+        }
+    }
+}
