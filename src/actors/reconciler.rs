@@ -93,6 +93,9 @@ impl Reconciler {
         if matches!(self.picture.order(), Order::None) {
             self.args.deployments.send(Deployments::Child(self.args.name.clone(), ChildNews::Started));
         }
+        if self.picture.wants_a_look(self.args.clock.now()) {
+            self.look();
+        }
     }
 
     fn on_ended(&mut self, lane: &Lane, outcome: Outcome) {
@@ -157,7 +160,7 @@ impl Reconciler {
         }
         let steps = self.picture.steps(now);
         self.report(&steps);
-        match self.picture.wake_at(&steps) {
+        match self.picture.wake_at(&steps, now) {
             Some(at) => ctx.after("wake", at.since(now), Message::Tick),
             None => ctx.cancel_timer("wake"),
         }

@@ -120,6 +120,11 @@ impl Memory {
         }
     }
 
+    /// We started it, so it was alive, however briefly: its death counts although nobody saw it live.
+    pub fn started(&mut self, id: &ContainerId, now: Moment) {
+        self.alive = Some(Alive { id: id.clone(), since: now });
+    }
+
     fn seen_alive(&mut self, id: &ContainerId, now: Moment) {
         let since = match &self.alive {
             Some(alive) if alive.id == *id => alive.since,

@@ -243,10 +243,13 @@ impl Picture {
     /// A container is now as given: created, found, started.
     pub fn became(&mut self, lane: &Lane, container: Container, now: Moment, dice: Dice) {
         let about = self.free(lane, now);
-        let service = container.service.clone();
-        self.containers.insert(container.id.clone(), container);
-        if about == Some(About::Preparing) {
-            self.slot(&service).memory.prepared();
+        let (service, id) = (container.service.clone(), container.id.clone());
+        self.containers.insert(id.clone(), container);
+        let memory = &mut self.slots.entry(service.clone()).or_default().memory;
+        match about {
+            Some(About::Preparing) => memory.prepared(),
+            Some(About::Running) => memory.started(&id, now),
+            Some(About::Clearing) | None => {}
         }
         self.refresh(&service, now, dice);
     }
@@ -392,12 +395,21 @@ impl Picture {
     }
 
     /// When somebody has to look again although nothing happens.
-    pub fn wake_at(&self, steps: &[(ServiceName, Step)]) -> Option<Moment> {
+    pub fn wake_at(&self, steps: &[(ServiceName, Step)], now: Moment) -> Option<Moment> {
         let waits = steps.iter().filter_map(|(_, step)| match step {
             Step::Wait(until) => *until,
             Step::Do(_) | Step::Done(_) => None,
         });
-        waits.chain(self.slots.values().filter_map(|slot| slot.memory.doubted_until())).min()
+        waits.chain(self.doubts().filter(|until| *until > now)).min()
+    }
+
+    /// Whether some container lived long enough to be believed: only a look can tell.
+    pub fn wants_a_look(&self, now: Moment) -> bool {
+        self.doubts().any(|until| until <= now)
+    }
+
+    fn doubts(&self) -> impl Iterator<Item = Moment> {
+        self.slots.values().filter_map(|slot| slot.memory.doubted_until())
     }
 
     fn view(&self, service: &ServiceName) -> View {

@@ -29,6 +29,22 @@ fn begin(picture: &mut Picture) -> Asked {
     picture.asked()
 }
 
+/// A start whose outcome is this, at second 2.
+fn start(picture: &mut Picture, status: Status) {
+    let container = Container {
+        id: ContainerId::new("1"),
+        name: "fleet-web.a".into(),
+        deployment: "web".parse().unwrap(),
+        service: service(),
+        digest: picture.target(&service()).map(|target| target.digest.clone()),
+        status,
+        image_id: None,
+        started_at: None,
+    };
+    picture.begun(slot(), &Action::Start(container.id.clone()));
+    picture.became(&slot(), container, at(2), EVEN);
+}
+
 #[test]
 fn an_answer_about_lanes_says_nothing_of_what_was_asked_for_after_the_question() {
     let mut picture = picture();
@@ -63,4 +79,25 @@ fn an_operation_that_a_former_incarnation_asked_for_is_found_and_waited_for() {
     let mut picture = picture();
     picture.attached(vec![slot()], picture.asked(), at(2));
     assert_eq!(picture.steps(at(2)), [(service(), Step::Wait(None))]);
+}
+
+#[test]
+fn a_container_that_died_before_anybody_saw_it_alive_waits_like_any_other() {
+    let mut picture = picture();
+    for _ in 0..3 {
+        start(&mut picture, Status::Exited { code: 1 });
+    }
+    assert_eq!(picture.steps(at(2)), [(service(), Step::Wait(Some(at(4))))]);
+}
+
+#[test]
+fn a_crash_loop_that_seems_over_asks_for_one_look_and_no_alarm_in_the_past() {
+    let mut picture = picture();
+    for _ in 0..3 {
+        start(&mut picture, Status::Exited { code: 1 });
+    }
+    start(&mut picture, Status::Running(crate::domain::container::Process { pid: 1, start_ticks: 1 }));
+    let wake_at = |now| picture.wake_at(&picture.steps(now), now);
+    assert_eq!((wake_at(at(3)), picture.wants_a_look(at(3))), (Some(at(12)), false));
+    assert_eq!((wake_at(at(12)), picture.wants_a_look(at(12))), (None, true));
 }
