@@ -14,9 +14,18 @@ world_down() {
         forget_containers
         ip netns del "$NS"
     fi
-    world_end mounts KILL
+    end_holders
     unmount_below "$DIR"
     if [ -d "$DIR" ]; then rm -rf "$DIR"; fi
+}
+
+# By its name, not only by the pid file: somebody may have removed that.
+end_holders() {
+    local process
+    for process in $(grep -lsa "^mounts of $DIR/" /proc/[0-9]*/cmdline); do
+        process=${process#/proc/}
+        kill -KILL "${process%/cmdline}" 2>/dev/null || true
+    done
 }
 
 # Containers that podman could not remove still have cgroups; the runtime's state names them.
