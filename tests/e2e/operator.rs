@@ -1,4 +1,5 @@
 //! Somebody with a NATS client: puts and deletes desired state, reads states, asks commands.
+use crate::patience::patiently;
 use async_nats::jetstream::{self, kv};
 use async_nats::{Client, HeaderMap};
 use bytes::Bytes;
@@ -62,6 +63,13 @@ impl Operator {
     pub async fn entry(&self, bucket: &str, key: &str) -> (Bytes, u64) {
         let entry = self.bucket(bucket).await.unwrap().entry(key).await.unwrap().unwrap();
         (entry.value, entry.revision)
+    }
+
+    /// A command without arguments, asked until the agent is there to answer it.
+    pub async fn ask_when_up(&self, verb: &str) -> Reply {
+        let asked = patiently(async || self.ask_raw(verb, "{}").await).await;
+        let (code, message, body) = asked.unwrap_or_else(|error| panic!("{verb}: {error}"));
+        Reply { code, message, body: serde_json::from_slice(&body).unwrap() }
     }
 
     /// One command in JSON.
