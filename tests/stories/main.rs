@@ -6,4 +6,9 @@ mod documents;
 mod harness;
 mod world;
 
+mod crash_loop;
+mod ledger;
+mod offline;
+mod pulls;
 mod reconcile;
+mod updates;

@@ -1,0 +1,85 @@
+//! Durable before acted on.
+use crate::documents::demo;
+use crate::harness::{Story, TICK, seconds};
+use fleet_contracts::state::Phase;
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_write_comes_before_the_first_effect() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    assert_eq!(story.disk.effects_before_saves_of("web"), [Vec::<String>::new()]);
+    let so_far = story.runtime.journal();
+    story.apply_and_run("web", demo("demo:2")).await;
+    assert_eq!(story.disk.effects_before_saves_of("web")[1], so_far);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_is_durable_before_anything_is_stopped() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    let so_far = story.runtime.journal();
+    story.delete("web");
+    story.until("it is gone", |s| s.state("web").is_none()).await;
+    assert_eq!(story.disk.effects_before_saves_of("web")[1], so_far);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_disk_is_full_nothing_new_is_done_and_what_runs_goes_on() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    story.disk.is_full(true);
+    story.runtime.clear_journal();
+    let web = story.apply("web", demo("demo:2"));
+    let new = story.apply("new", demo("demo:1"));
+    story.until("it says so", |s| s.says("state-not-writable")).await;
+    story.always(seconds(300), "nothing is done", |s| s.runtime.journal().is_empty()).await;
+    story.runtime.kill("fleet-web.a");
+    story.until("what was accepted goes on", |s| s.live() == ["fleet-web.a"]).await;
+    assert_ne!(story.phase("new"), Some(Phase::Running));
+
+    story.disk.is_full(false);
+    story.runs("web", web).await;
+    story.runs("new", new).await;
+    story.until("it no longer says so", |s| !s.says("state-not-writable")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_with_a_full_disk_keeps_everything() {
+    let mut story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    let pids = story.pids();
+    story.disk.is_full(true);
+    story.crash().await;
+    story.boot().await;
+    story.pass(4 * TICK).await;
+    assert_eq!(story.pids(), pids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_lost_its_state_directory_changes_nothing_until_it_is_its_own_again() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    story.lock.is_ours(false);
+    story.pass(TICK + seconds(1)).await;
+    story.runtime.clear_journal();
+    let revision = story.apply("web", demo("demo:2"));
+    story.runtime.kill("fleet-web.a");
+    story.always(seconds(120), "it is not its business", |s| s.runtime.journal().is_empty()).await;
+    story.lock.is_ours(true);
+    story.runs("web", revision).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_agent_leaves_every_pid() {
+    let mut story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    story.apply_and_run("shop", demo("demo:2")).await;
+    let pids = story.pids();
+    story.runtime.clear_journal();
+    for _ in 0..3 {
+        story.crash().await;
+        story.boot().await;
+        story.pass(2 * TICK).await;
+    }
+    assert_eq!((story.pids(), story.runtime.journal()), (pids, vec![]));
+}
