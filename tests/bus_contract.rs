@@ -1,4 +1,5 @@
 //! The same promises of the bus in memory and of the real one, on each supported nats-server.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 #[path = "support/bus_promises.rs"]
 mod bus_promises;
 #[path = "support/bus_real.rs"]

@@ -1,4 +1,5 @@
 //! How often podman is asked, and what its rarer answers do: on a stand-in that answers as recorded.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 use fleet_agent::domain::container::Status;
 use fleet_agent::runtime::podman::PodmanRuntime;
 use fleet_agent::runtime::{ContainerRuntime, ErrorKind};
@@ -134,6 +135,16 @@ async fn states_that_no_model_knows_do_not_blind_a_list() {
     let list = podman.runtime().list().await.expect("listed");
     let statuses: Vec<_> = list.iter().map(|container| container.status).collect();
     assert_eq!(statuses, [Status::Exited { code: 3 }, Status::Busy]);
+}
+
+#[tokio::test]
+async fn a_container_counts_as_exited_only_after_its_cleanup_or_when_none_comes() {
+    let podman = StandIn::answering(Answers::from([
+        listed(&[row("a", "stopped", "Exited (3) 1 second ago")]),
+        inspected("a", json!({ "Status": "stopped", "ExitCode": 3 })),
+    ]));
+    assert_eq!(podman.runtime().list().await.expect("listed")[0].status, Status::Exited { code: 3 });
+    assert!(podman.asked().len() > 10, "podman got its time to take the network down");
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! Pulls from a real registry by a real podman.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 use fleet_agent::runtime::podman::PodmanRuntime;
 use fleet_agent::runtime::{ContainerRuntime, ErrorKind, PullProgress, Result};
 use futures_util::StreamExt;

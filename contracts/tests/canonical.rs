@@ -1,4 +1,5 @@
 //! What never changes the canonical form of a document.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 use fleet_contracts::desired::parse;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

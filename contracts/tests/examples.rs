@@ -1,4 +1,5 @@
 //! The example documents of the repository are documents.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 use fleet_contracts::desired::parse;
 use std::path::Path;
 

@@ -1,5 +1,6 @@
 //! The vectors in `golden/` are made by hand and by `sha256sum`, not by this crate: they hold other
 //! implementations, and later versions of this one, to the same digests.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 use fleet_contracts::desired::{canonical_spec, parse};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Writing desired state, against a real nats-server.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 mod support;
 use async_nats::jetstream;
 use serde_json::{Value, json};

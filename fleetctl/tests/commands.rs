@@ -1,4 +1,5 @@
 //! Questions to devices, against a real nats-server and a scripted device.
+#![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
 mod support;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

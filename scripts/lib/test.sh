@@ -26,7 +26,10 @@ step() {
 }
 
 prepare() {
-    "$ROOT/scripts/setup"
+    # The contract of the bus is shown on the distribution's server and on a current one.
+    FLEET_TEST_NATS_CURRENT=$("$ROOT/scripts/setup" --current-nats | tail -n 1)
+    export FLEET_TEST_NATS_CURRENT
+    [ -x "$FLEET_TEST_NATS_CURRENT" ] || die "no current nats-server: its tests cannot be run, and are never skipped"
     # Setup has installed them or failed; a test run must not depend on trusting that.
     local program
     for program in podman nats-server; do

@@ -1,10 +1,10 @@
 //! Owns: the operations in flight, one per lane.
 //! Hears: reconcilers (`Perform`, `Cancel`, `Attach`) and its own tasks (`Ended`).
 //! Tells: the reconciler of the deployment how each operation ended.
-//! After a crash: nothing is in flight any more; reconcilers hear `Attached([])` and look first.
+//! After a crash: nothing is in flight any more; reconcilers hear that no lane is busy and look first.
 use super::Clock;
 use crate::domain::plan::Cause;
-use crate::messages::effects::{Effects as Message, Failure, Job, Lane, Operation, Outcome};
+use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome};
 use crate::messages::reconcilers::Reconciler;
 use crate::runtime::ContainerRuntime;
 use crate::store::OwnershipView;
@@ -44,7 +44,7 @@ impl Worker for Effects {
     type Args = Args;
 
     fn start(args: Args, _ctx: &mut Context<Message>) -> Result<Self, Fault> {
-        args.reconcilers.broadcast(|_| Reconciler::Attached(Vec::new()));
+        args.reconcilers.broadcast(|_| Reconciler::Attached { lanes: Vec::new(), asked: Asked::ALL });
         Ok(Self {
             args,
             lanes: BTreeMap::new(),
@@ -56,8 +56,8 @@ impl Worker for Effects {
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Perform(job) => self.on_perform(job, ctx),
-            Message::Cancel { deployment, lane } => self.on_cancel(deployment, lane, ctx),
-            Message::Attach(deployment) => self.on_attach(&deployment),
+            Message::Cancel { deployment, lane, asked } => self.on_cancel(deployment, lane, asked, ctx),
+            Message::Attach { deployment, asked } => self.on_attach(&deployment, asked),
             Message::Ended { deployment, lane, outcome } => self.on_ended(deployment, lane, outcome),
         }
         Ok(())
@@ -66,9 +66,9 @@ impl Worker for Effects {
 
 impl Effects {
     fn on_perform(&mut self, job: Job, ctx: &mut Context<Message>) {
-        let Job { deployment, lane, operation } = job;
+        let Job { deployment, lane, operation, asked } = job;
         if self.lanes.contains_key(&(deployment.clone(), lane.clone())) {
-            return self.on_attach(&deployment);
+            return self.on_attach(&deployment, asked);
         }
         if !self.args.ownership.is_ours() {
             let message = "this process does not own the device's state directory".to_owned();
@@ -112,17 +112,23 @@ impl Effects {
         }
     }
 
-    fn on_cancel(&mut self, deployment: DeploymentName, lane: Lane, ctx: &mut Context<Message>) {
+    fn on_cancel(
+        &mut self,
+        deployment: DeploymentName,
+        lane: Lane,
+        asked: Asked,
+        ctx: &mut Context<Message>,
+    ) {
         if let (Lane::Image(_), Some(task)) = (&lane, self.lanes.remove(&(deployment.clone(), lane.clone())))
         {
             ctx.cancel(task);
-            self.on_attach(&deployment);
+            self.on_attach(&deployment, asked);
         }
     }
 
-    fn on_attach(&self, deployment: &DeploymentName) {
+    fn on_attach(&self, deployment: &DeploymentName, asked: Asked) {
         let busy = self.lanes.keys().filter(|(of, _)| of == deployment).map(|(_, lane)| lane.clone());
-        self.args.reconcilers.send(deployment, Reconciler::Attached(busy.collect()));
+        self.args.reconcilers.send(deployment, Reconciler::Attached { lanes: busy.collect(), asked });
     }
 
     fn on_ended(&mut self, deployment: DeploymentName, lane: Lane, outcome: Outcome) {

@@ -10,7 +10,7 @@ use crate::domain::plan::{Action, Step};
 use crate::domain::report::{Complaint, SlotFacts};
 use crate::domain::spec::Owner;
 use crate::messages::deployments::{ChildNews, Deployments};
-use crate::messages::effects::{Creation, Effect, Effects, Failure, Job, Operation, Outcome};
+use crate::messages::effects::{Asked, Creation, Effect, Effects, Failure, Job, Operation, Outcome};
 use crate::messages::observer::{Observation, Observer};
 use crate::messages::reconcilers::Reconciler as Message;
 use crate::supervision::{Address, Context, Fault, Worker};
@@ -41,10 +41,11 @@ impl Worker for Reconciler {
 
     fn start(args: Args, _ctx: &mut Context<Message>) -> Result<Self, Fault> {
         // An operation of the incarnation before may still run: its lane is found busy.
-        args.effects.send(Effects::Attach(args.name.clone()));
+        let picture = Picture::new(args.name.clone());
+        args.effects.send(Effects::Attach { deployment: args.name.clone(), asked: picture.asked() });
         args.observer.send(Observer::Look(args.name.clone()));
         args.deployments.send(Deployments::Child(args.name.clone(), ChildNews::Started));
-        Ok(Self { picture: Picture::new(args.name.clone()), args, told: None })
+        Ok(Self { picture, args, told: None })
     }
 
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
@@ -53,7 +54,7 @@ impl Worker for Reconciler {
             Message::Vanish => self.cancel(Picture::vanish),
             Message::Observed(seen) => self.on_observed(seen),
             Message::Blinded(why) => self.picture.blinded(why),
-            Message::Attached(lanes) => self.on_attached(lanes),
+            Message::Attached { lanes, asked } => self.on_attached(lanes, asked),
             Message::Ended(lane, outcome) => self.on_ended(&lane, outcome),
             Message::Pulled { service, current, total } => self.picture.progressed(&service, current, total),
             Message::Tick => self.on_tick(),
@@ -68,7 +69,8 @@ impl Reconciler {
     /// Changes the picture, and ends the pulls that nobody wants any more.
     fn cancel(&mut self, change: impl FnOnce(&mut Picture) -> Vec<Lane>) {
         for lane in change(&mut self.picture) {
-            self.args.effects.send(Effects::Cancel { deployment: self.args.name.clone(), lane });
+            let (deployment, asked) = (self.args.name.clone(), self.picture.asked());
+            self.args.effects.send(Effects::Cancel { deployment, lane, asked });
         }
     }
 
@@ -76,12 +78,13 @@ impl Reconciler {
         self.picture.observed(seen.begun, seen.containers, self.args.clock.now(), dice());
         // Its end may have been told to an incarnation that died: ask, once per look.
         if self.picture.is_busy() {
-            self.args.effects.send(Effects::Attach(self.args.name.clone()));
+            let (deployment, asked) = (self.args.name.clone(), self.picture.asked());
+            self.args.effects.send(Effects::Attach { deployment, asked });
         }
     }
 
-    fn on_attached(&mut self, lanes: Vec<Lane>) {
-        if self.picture.attached(lanes, self.args.clock.now()) {
+    fn on_attached(&mut self, lanes: Vec<Lane>, asked: Asked) {
+        if self.picture.attached(lanes, asked, self.args.clock.now()) {
             self.look();
         }
     }
@@ -167,7 +170,7 @@ impl Reconciler {
     }
 
     fn ask(&self, lane: Lane, operation: Operation) {
-        let job = Job { deployment: self.args.name.clone(), lane, operation };
+        let job = Job { deployment: self.args.name.clone(), lane, operation, asked: self.picture.asked() };
         self.args.effects.send(Effects::Perform(job));
     }
 

@@ -23,6 +23,16 @@ pub enum Lane {
     Network,
 }
 
+/// How many operations a reconciler had asked for when it asked which lanes are busy: the answer says
+/// nothing of later ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked(u64);
+
+impl Asked {
+    /// For an answer that holds for every operation so far, whoever asked.
+    pub const ALL: Self = Self(u64::MAX);
+}
+
 /// What a reconciler was told to do with its deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Order {
@@ -50,9 +60,17 @@ pub struct Picture {
     slots: BTreeMap<ServiceName, Slot>,
     /// Whether anything was observed at all: before, nothing can be planned.
     seen: bool,
-    busy: BTreeMap<Lane, Option<About>>,
+    busy: BTreeMap<Lane, Busy>,
+    asked: Asked,
     network_gone: bool,
     blinded: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Busy {
+    /// None: it was found busy.
+    about: Option<About>,
+    since: Asked,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -73,6 +91,7 @@ impl Picture {
             slots: BTreeMap::new(),
             seen: false,
             busy: BTreeMap::new(),
+            asked: Asked::default(),
             network_gone: false,
             blinded: None,
         }
@@ -119,12 +138,11 @@ impl Picture {
     /// Takes what was seen, except where something was done since the look began.
     pub fn observed(&mut self, begun: Moment, containers: Vec<Container>, now: Moment, dice: Dice) {
         (self.seen, self.blinded) = (true, None);
-        let stale = |slots: &BTreeMap<ServiceName, Slot>,
-                     busy: &BTreeMap<Lane, Option<About>>,
-                     service: &ServiceName| {
-            busy.contains_key(&Lane::Slot(service.clone()))
-                || slots.get(service).is_some_and(|slot| slot.touched > begun)
-        };
+        let stale =
+            |slots: &BTreeMap<ServiceName, Slot>, busy: &BTreeMap<Lane, Busy>, service: &ServiceName| {
+                busy.contains_key(&Lane::Slot(service.clone()))
+                    || slots.get(service).is_some_and(|slot| slot.touched > begun)
+            };
         self.containers.retain(|_, known| stale(&self.slots, &self.busy, &known.service));
         for container in containers {
             if !stale(&self.slots, &self.busy, &container.service) {
@@ -158,11 +176,17 @@ impl Picture {
         self.blinded = Some(why);
     }
 
-    /// Takes the lanes that are really busy. Returns whether somebody should look: the end of an
-    /// operation was missed.
-    pub fn attached(&mut self, lanes: Vec<Lane>, now: Moment) -> bool {
+    /// How many operations were asked for so far.
+    pub fn asked(&self) -> Asked {
+        self.asked
+    }
+
+    /// Takes the lanes that were really busy after as many operations as `asked` says. Returns whether
+    /// somebody should look: the end of an operation was missed.
+    pub fn attached(&mut self, lanes: Vec<Lane>, asked: Asked, now: Moment) -> bool {
         let really: BTreeSet<Lane> = lanes.into_iter().collect();
-        let missed: Vec<Lane> = self.busy.keys().filter(|lane| !really.contains(lane)).cloned().collect();
+        let is_missed = |(lane, busy): &(&Lane, &Busy)| busy.since <= asked && !really.contains(*lane);
+        let missed: Vec<Lane> = self.busy.iter().filter(is_missed).map(|(lane, _)| lane.clone()).collect();
         for lane in &missed {
             self.busy.remove(lane);
             match lane {
@@ -178,7 +202,7 @@ impl Picture {
             if let Lane::Image(service) = &lane {
                 self.slot(service).memory.image = Image::Pulling;
             }
-            self.busy.entry(lane).or_insert(None);
+            self.busy.entry(lane).or_insert(Busy { about: None, since: self.asked });
         }
         !missed.is_empty()
     }
@@ -196,11 +220,16 @@ impl Picture {
             let again = self.containers.get(id).is_some_and(|c| c.status != Status::Created);
             self.slot(service).memory.restarts += u64::from(again);
         }
-        self.busy.insert(lane, Some(about(action)));
+        self.occupy(lane, Some(about(action)));
     }
 
     pub fn network_removal_begun(&mut self) {
-        self.busy.insert(Lane::Network, None);
+        self.occupy(Lane::Network, None);
+    }
+
+    fn occupy(&mut self, lane: Lane, about: Option<About>) {
+        self.asked = Asked(self.asked.0 + 1);
+        self.busy.insert(lane, Busy { about, since: self.asked });
     }
 
     /// The lane is free again; for a slot, what was seen before is stale now.
@@ -208,7 +237,7 @@ impl Picture {
         if let Lane::Slot(service) = lane {
             self.slot(service).touched = now;
         }
-        self.busy.remove(lane).flatten()
+        self.busy.remove(lane)?.about
     }
 
     /// A container is now as given: created, found, started.
@@ -284,8 +313,10 @@ impl Picture {
         let Lane::Slot(service) = lane else { return };
         let forbidden = self.target(service).is_some_and(|target| target.service.pull == Pull::Never);
         let memory = &mut self.slot(service).memory;
+        // One that was pulled just now and is missing all the same would be pulled for ever.
+        let in_vain = memory.image == Image::Pulled;
         memory.image = Image::Missing;
-        if forbidden {
+        if forbidden || in_vain {
             memory.prepare_failed(Code::ImageMissing, message, now, dice);
         }
     }
@@ -448,3 +479,6 @@ fn about(action: &Action) -> About {
         Action::Rename { .. } | Action::Stop { .. } | Action::Remove { .. } => About::Clearing,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! To `effects`: carry out operations on the runtime, one at a time per lane.
 use crate::domain::container::{Container, ContainerId, SpecDigest};
-pub use crate::domain::picture::Lane;
+pub use crate::domain::picture::{Asked, Lane};
 use crate::domain::plan::Cause;
 use crate::domain::spec::CreateSpec;
 use fleet_contracts::DeploymentName;
@@ -11,9 +11,9 @@ pub enum Effects {
     /// Begin this, unless its lane is busy: then the running operation's end is the answer.
     Perform(Job),
     /// End what runs in this lane; only a pull can be ended.
-    Cancel { deployment: DeploymentName, lane: Lane },
+    Cancel { deployment: DeploymentName, lane: Lane, asked: Asked },
     /// Tell this deployment's reconciler which of its lanes are busy.
-    Attach(DeploymentName),
+    Attach { deployment: DeploymentName, asked: Asked },
     /// From an operation's own task.
     Ended { deployment: DeploymentName, lane: Lane, outcome: Outcome },
 }
@@ -22,6 +22,8 @@ pub struct Job {
     pub deployment: DeploymentName,
     pub lane: Lane,
     pub operation: Operation,
+    /// This one included.
+    pub asked: Asked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

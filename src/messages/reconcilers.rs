@@ -1,5 +1,5 @@
 //! To the reconciler of one deployment.
-use super::effects::{Lane, Outcome};
+use super::effects::{Asked, Lane, Outcome};
 use super::observer::Observation;
 use crate::domain::desired::Wanted;
 use fleet_contracts::ServiceName;
@@ -13,8 +13,11 @@ pub enum Reconciler {
     Observed(Observation),
     /// The runtime does not answer; what is known grows old.
     Blinded(String),
-    /// These lanes are busy, no others.
-    Attached(Vec<Lane>),
+    /// These lanes were busy, no others, after as many operations as `asked` says.
+    Attached {
+        lanes: Vec<Lane>,
+        asked: Asked,
+    },
     Ended(Lane, Outcome),
     Pulled {
         service: ServiceName,

@@ -1,5 +1,6 @@
 //! A private podman service: own storage, own configuration, own network and mount namespace. It
 //! touches nothing of the machine's, and everything of it goes when it is dropped, also by a panic.
+#![allow(clippy::disallowed_methods)] // It runs without tokio, also while a test unwinds: here is the one place that waits by polling.
 #![allow(dead_code, reason = "each test binary uses another part of it")]
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;

@@ -155,7 +155,7 @@ fn a_restored_backup_is_held_as_stale_and_a_later_write_is_accepted_at_a_lower_r
     assert!(ruling.source_reset);
     assert_eq!(ruling.verdicts[&name("web")], Verdict::Stale { revision: 10 });
     let later = Entry { written_at: at(1000), ..put("web", 11) };
-    let ruling = judge(&ledger, Some(ruling.followed), &seen(11, &[later.clone()]));
+    let ruling = judge(&ledger, Some(ruling.followed), &seen(11, std::slice::from_ref(&later)));
     assert!(!ruling.source_reset);
     assert_eq!(accepted(&ruling), ["web"]);
     let Verdict::Accept(taken) = &ruling.verdicts[&name("web")] else { panic!("accepted above") };

@@ -97,6 +97,7 @@ impl Worker for Toy {
 
 impl Drop for Toy {
     fn drop(&mut self) {
+        #[allow(clippy::disallowed_methods)] // A destructor that is slow is what is played here.
         std::thread::sleep(self.0.lingers);
         self.0.log.note(format!("gone {}", self.0.name));
     }

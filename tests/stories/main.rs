@@ -1,0 +1,9 @@
+//! The whole agent on fakes, in paused time: every actor and every decision, none of the world.
+//! Each story ends with a look at the fake runtime's list of broken promises (see `harness`).
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod documents;
+mod harness;
+mod world;
+
+mod reconcile;

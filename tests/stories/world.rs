@@ -1,0 +1,91 @@
+//! What the agent's world can do to it that the fakes alone cannot: a disk that fails for a while and
+//! tells what had happened before each write, and a lock that gets lost.
+use fleet_agent::domain::ledger::{Followed, Ledger, Record};
+use fleet_agent::runtime::fake::FakeRuntime;
+use fleet_agent::store::fake::{FakeLedger, Write};
+use fleet_agent::store::{LedgerStore, StateOwner, StoreError};
+use fleet_contracts::DeploymentName;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub struct Disk {
+    ledger: FakeLedger,
+    is_full: AtomicBool,
+    runtime: FakeRuntime,
+    /// The name in each durable record, with the effects on the runtime that came before it.
+    saved: Mutex<Vec<(DeploymentName, Vec<String>)>>,
+}
+
+impl Disk {
+    pub fn new(runtime: FakeRuntime) -> Self {
+        let ledger = FakeLedger::default();
+        Self { ledger, is_full: AtomicBool::new(false), runtime, saved: Mutex::default() }
+    }
+
+    /// From now on every write fails, or none.
+    pub fn is_full(&self, full: bool) {
+        self.is_full.store(full, Ordering::SeqCst);
+    }
+
+    pub fn writes(&self) -> Vec<Write> {
+        self.ledger.journal()
+    }
+
+    /// The effects that came before each durable record of this deployment.
+    pub fn effects_before_saves_of(&self, name: &str) -> Vec<Vec<String>> {
+        let saved = self.saved.lock().unwrap();
+        saved.iter().filter(|(of, _)| of.as_str() == name).map(|(_, effects)| effects.clone()).collect()
+    }
+
+    fn ready(&self) -> Result<(), StoreError> {
+        if !self.is_full.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let source = ErrorKind::StorageFull.into();
+        Err(StoreError { operation: "write", path: PathBuf::from("/fake"), source })
+    }
+}
+
+impl LedgerStore for Disk {
+    fn load(&self) -> Result<Ledger, StoreError> {
+        self.ledger.load()
+    }
+
+    fn save(&self, record: &Record) -> Result<(), StoreError> {
+        self.ready()?;
+        self.ledger.save(record)?;
+        self.saved.lock().unwrap().push((record.name.clone(), self.runtime.journal()));
+        Ok(())
+    }
+
+    fn forget(&self, name: &DeploymentName) -> Result<(), StoreError> {
+        self.ready()?;
+        self.ledger.forget(name)
+    }
+
+    fn save_followed(&self, followed: &Followed) -> Result<(), StoreError> {
+        self.ready()?;
+        self.ledger.save_followed(followed)
+    }
+}
+
+/// The lock on the state directory.
+pub struct Lock(AtomicBool);
+
+impl Lock {
+    pub fn new() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    pub fn is_ours(&self, ours: bool) {
+        self.0.store(ours, Ordering::SeqCst);
+    }
+}
+
+impl StateOwner for Lock {
+    fn still_ours(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
