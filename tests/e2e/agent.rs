@@ -49,10 +49,6 @@ impl Agent {
         let end = patiently(async || self.child.try_wait().unwrap().ok_or("it still runs".to_owned())).await;
         end.unwrap_or_else(|error| panic!("the agent: {error}"))
     }
-
-    pub fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
-    }
 }
 
 impl Drop for Agent {
