@@ -138,6 +138,16 @@ async fn states_that_no_model_knows_do_not_blind_a_list() {
 }
 
 #[tokio::test]
+async fn a_container_counts_as_exited_only_after_its_cleanup_or_when_none_comes() {
+    let podman = StandIn::answering(Answers::from([
+        listed(&[row("a", "stopped", "Exited (3) 1 second ago")]),
+        inspected("a", json!({ "Status": "stopped", "ExitCode": 3 })),
+    ]));
+    assert_eq!(podman.runtime().list().await.expect("listed")[0].status, Status::Exited { code: 3 });
+    assert!(podman.asked().len() > 10, "podman got its time to take the network down");
+}
+
+#[tokio::test]
 async fn a_container_that_goes_between_list_and_inspect_is_not_there() {
     let podman = StandIn::answering(Answers::from([listed(&[row("a", "running", "Up 1 second")])]));
     assert_eq!(podman.runtime().list().await, Ok(vec![]));

@@ -3,6 +3,8 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CACHE=$ROOT/.cache
+# Built once per user, not per clone: cargo-deny takes some minutes.
+TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/fleet-agent-tools
 # Debian keeps administrators' tools where an ordinary user's PATH does not look.
 PATH=$PATH:/usr/sbin:/sbin
 

@@ -10,11 +10,12 @@ make_image() {
     ln -s usr/bin "$root/bin"
     ln -s usr/bin "$root/sbin"
     cp "$busybox" "$root/usr/bin/busybox"
-    "$busybox" --install -s "$root/usr/bin"
+    # Hard links: symbolic ones would point to where busybox is on this machine.
+    "$root/usr/bin/busybox" --install "$root/usr/bin"
     say "$name" >"$root/www/index.html"
     printf 'root:x:0:0:root:/:/bin/sh\n' >"$root/etc/passwd"
     write_programs "$root/usr/bin"
-    tar -C "$root" -c . | "${IN_PODMAN[@]}" "${WORLD_PODMAN[@]}" import -q \
+    tar -C "$root" -c . | in_podman "${WORLD_PODMAN[@]}" import -q \
         --change 'CMD ["serve","80"]' --change 'WORKDIR /' - "$name" >/dev/null
     rm -rf "$root"
 }

@@ -47,7 +47,7 @@ install_missing() {
     # shellcheck disable=SC2086
     check_distribution $missing
     need_root_way
-    say "installing: $missing"
+    warn "installing: $missing"
     # shellcheck disable=SC2086
     without_services apt_install $missing
     missing=$(missing_packages | sort -u | tr '\n' ' ')
@@ -81,7 +81,7 @@ without_services() {
 # A busybox that runs in an empty image, without replacing the one that may be installed.
 provide_static_busybox() {
     if static_busybox >/dev/null; then return 0; fi
-    say "unpacking: busybox-static"
+    warn "unpacking: busybox-static"
     unpack busybox-static "$CACHE/busybox" || die "could not download busybox-static"
     static_busybox >/dev/null || die "busybox-static holds no static busybox"
 }

@@ -5,7 +5,7 @@
 # the same everywhere.
 DENY_VERSION=0.20.2
 NEXTEST_VERSION=0.9.143
-export PATH=$PATH:$CACHE/tools/bin
+export PATH=$PATH:$TOOLS/bin
 
 # Where tests put their worlds; short, it is the path of sockets.
 FLEET_TEST_DIR=$(mktemp -d /tmp/ft.XXXXXX)
@@ -46,7 +46,7 @@ provide_tool() {
     local since
     since=$(now_ms)
     say "building cargo-$1 $2 once (some minutes) …"
-    cargo install --quiet --locked --root "$CACHE/tools" "$3@$2" || die "could not build cargo-$1"
+    cargo install --quiet --locked --root "$TOOLS" "$3@$2" || die "could not build cargo-$1"
     say "built cargo-$1 in $(elapsed "$since"), which is not counted"
     begun=$((begun + $(now_ms) - since))
 }

@@ -5,8 +5,8 @@ world_down() {
     if [ -e "$NETNS" ]; then
         # Guests first: an agent would bring back what is removed here.
         end_all_but 'podman|nats-server|conmon|netavark|aardvark-dns'
-        if [ -e "$MOUNTS" ] && [ -e "$CONTAINERS_CONF" ]; then
-            timeout 60 "${IN_PODMAN[@]}" "${WORLD_PODMAN[@]}" rm -af -t 0 >/dev/null 2>&1 || true
+        if alive "$HOLDER" && [ -e "$CONTAINERS_CONF" ]; then
+            in_podman timeout 60 "${WORLD_PODMAN[@]}" rm -af -t 0 >/dev/null 2>&1 || true
         fi
         world_end podman TERM
         world_end nats TERM
@@ -14,16 +14,31 @@ world_down() {
         forget_containers
         ip netns del "$NS"
     fi
+    end_holders
     unmount_below "$DIR"
     if [ -d "$DIR" ]; then rm -rf "$DIR"; fi
 }
 
-# Containers that podman could not remove still have cgroups, which the runtime knows.
+# By its name, not only by the pid file: somebody may have removed that.
+end_holders() {
+    local process
+    for process in $(grep -lsa "^mounts of $DIR/" /proc/[0-9]*/cmdline); do
+        process=${process#/proc/}
+        kill -KILL "${process%/cmdline}" 2>/dev/null || true
+    done
+}
+
+# Containers that podman could not remove still have cgroups; the runtime's state names them.
 forget_containers() {
-    local state
+    local state id tries
     for state in "$DIR"/private/oci/*/; do
         if [ ! -d "$state" ]; then continue; fi
-        "${IN_PODMAN[@]}" "$(oci_runtime)" delete --force "$(basename "$state")" >/dev/null 2>&1 || true
+        id=$(basename "$state")
+        # A process that was just killed holds its cgroup for a moment.
+        for ((tries = 0; tries < 50; tries++)); do
+            if find /sys/fs/cgroup -depth -type d -name "libpod-*$id" -exec rmdir {} + 2>/dev/null; then break; fi
+            sleep 0.02
+        done
     done
 }
 

@@ -5,9 +5,11 @@ NS=fleet-$(printf %s "$DIR" | cksum | cut -d' ' -f1)
 NETNS=/run/netns/$NS
 # Not `ip netns exec`: that mounts /sys anew and hides cgroup v1 from podman.
 IN=(nsenter "--net=$NETNS")
-# Podman also has mounts of its own: some of its directories cannot be configured away.
-MOUNTS=$DIR/ns/mounts
-IN_PODMAN=(nsenter "--net=$NETNS" "--mount=$MOUNTS" "--wd=$PWD")
+# Podman also has mounts of its own: some of its directories cannot be configured away. A process
+# that only sleeps holds them, because a bind-mounted namespace file is refused by the kernel now
+# and then where the scripts themselves run in a container.
+HOLDER=$DIR/mounts.pid
+in_podman() { nsenter "--net=$NETNS" "--mount=/proc/$(cat "$HOLDER")/ns/mnt" "--wd=$PWD" "$@"; }
 
 export CONTAINERS_CONF=$DIR/containers.conf
 export CONTAINERS_STORAGE_CONF=$DIR/storage.conf
@@ -41,7 +43,7 @@ world_up() {
     chmod 700 "$DIR"
     [ -e "$NETNS" ] || ip netns add "$NS"
     "${IN[@]}" ip link set lo up
-    [ -e "$MOUNTS" ] || make_mount_namespace
+    alive "$HOLDER" || make_mount_namespace
     write_configuration
     spawn_part podman
     spawn_part nats
@@ -54,18 +56,26 @@ world_up() {
 # The namespace outlives the podman process, because containers do. Mounts made later on the host
 # are seen in it (slave), its own are not seen on the host and go with it.
 make_mount_namespace() {
-    mkdir -p "$DIR"/ns "$DIR"/private/{containers,netns,oci,cache}
-    mount --bind "$DIR/ns" "$DIR/ns"
-    mount --make-private "$DIR/ns"
-    touch "$MOUNTS"
+    mkdir -p "$DIR"/private/{containers,netns,oci,cache}
+    rm -f "$HOLDER"
     # shellcheck disable=SC2016
-    unshare "--mount=$MOUNTS" --propagation slave sh -ec '
-        over() { mkdir -p "$2"; mount --bind "$1" "$2"; }
-        over "$0/containers" /run/containers
-        over "$0/netns" /run/netns
-        over "$0/oci" /run/runc
-        over "$0/oci" /run/crun
-        if [ -d /var/lib/containers ]; then over "$0/cache" /var/lib/containers; fi' "$DIR/private"
+    setsid -f unshare --mount --propagation slave bash -ec '
+        over() { mkdir -p "$2"; mount --bind "$0/private/$1" "$2"; }
+        over containers /run/containers
+        over netns /run/netns
+        over oci /run/runc
+        over oci /run/crun
+        if [ -d /var/lib/containers ]; then over cache /var/lib/containers; fi
+        echo $$ >"$0/mounts.new"
+        mv "$0/mounts.new" "$0/mounts.pid"
+        exec -a "mounts of $0/" sleep infinity' "$DIR" >"$DIR/mounts.log" 2>&1 </dev/null
+    local tries
+    for ((tries = 0; tries < 500; tries++)); do
+        if alive "$HOLDER"; then return 0; fi
+        sleep 0.01
+    done
+    cat "$DIR/mounts.log" >&2
+    die "could not make podman's own mounts"
 }
 
 oci_runtime() {
@@ -114,7 +124,8 @@ world_start() {
 
 spawn_part() {
     case $1 in
-        podman) spawn podman "${IN_PODMAN[@]}" "${WORLD_PODMAN[@]}" system service --time=0 "unix://$DIR/podman.sock" ;;
+        podman) spawn podman nsenter "--net=$NETNS" "--mount=/proc/$(cat "$HOLDER")/ns/mnt" \
+            "${WORLD_PODMAN[@]}" system service --time=0 "unix://$DIR/podman.sock" ;;
         # shellcheck disable=SC2086
         nats) spawn nats "${IN[@]}" "${NATS_SERVER:-nats-server}" -js -a 127.0.0.1 -p 4222 -m 8222 \
             -sd "$DIR/jetstream" ${NATS_ARGS:-} ;;
@@ -173,7 +184,7 @@ world_env() {
     say "WORLD_NETNS=$NETNS"
     say "WORLD_SOCKET=$DIR/podman.sock"
     say "WORLD_IN='${IN[*]}'"
-    say "WORLD_PODMAN='nsenter --net=$NETNS --mount=$MOUNTS ${WORLD_PODMAN[*]}'"
+    say "WORLD_PODMAN='nsenter --net=$NETNS --mount=/proc/$(cat "$HOLDER")/ns/mnt ${WORLD_PODMAN[*]}'"
     say "export CONTAINERS_CONF=$CONTAINERS_CONF CONTAINERS_STORAGE_CONF=$CONTAINERS_STORAGE_CONF" \
         "CONTAINERS_REGISTRIES_CONF=$CONTAINERS_REGISTRIES_CONF"
 }

@@ -2,7 +2,7 @@
 //! Hears: `kv_watcher` (`Source`), the disk, reconcilers (`Child`), `observer` (`Runtime`), questions.
 //! Tells: reconcilers their duty, `reporter` every changed state.
 //! After a crash: reads the ledger again; reconcilers tell their state again when asked.
-use crate::domain::book::{Book, Duty, Judged};
+use crate::domain::book::{Book, Duty, Judged, NotConfirmed};
 use crate::domain::ledger::Ledger;
 use crate::domain::source::Snapshot;
 use crate::messages::deployments::{
@@ -74,7 +74,7 @@ impl Worker for Deployments {
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Source(news) => self.on_source(news),
-            Message::Disk(news) => self.on_disk(news, ctx)?,
+            Message::Disk(news) => self.on_disk(news, ctx),
             Message::Child(name, news) => self.on_child(name, news),
             Message::Runtime(news) => self.on_runtime(news),
             Message::Ask(question) => self.on_question(question),
@@ -147,13 +147,11 @@ impl Deployments {
         }
     }
 
-    fn on_disk(&mut self, news: DiskNews, ctx: &mut Context<Message>) -> Result<(), Fault> {
+    fn on_disk(&mut self, news: DiskNews, ctx: &mut Context<Message>) {
         match news {
-            DiskNews::Loaded(Ok(ledger)) => self.on_loaded(ledger),
-            // Without the ledger nothing can be judged: restart with backoff, containers run on.
-            DiskNews::Loaded(Err(error)) => {
-                return Err(Fault::new(format!("the ledger is not readable: {error}")));
-            }
+            DiskNews::Loaded(Ok(ledger)) => self.on_loaded(ledger, ctx),
+            DiskNews::Loaded(Err(error)) => self.on_not_loaded(&error, ctx),
+            DiskNews::LoadAgain => self.load(ctx),
             DiskNews::Saved(record) => {
                 self.written();
                 let name = record.name.clone();
@@ -175,19 +173,32 @@ impl Deployments {
             DiskNews::Failed(error) => self.on_write_failed(&error, ctx),
             DiskNews::Retry => {}
         }
-        Ok(())
     }
 
-    fn on_loaded(&mut self, ledger: Ledger) {
+    /// Nothing can be judged without the ledger, and nothing is lost by waiting: containers run on.
+    fn on_not_loaded(&mut self, error: &StoreError, ctx: &mut Context<Message>) {
+        if !std::mem::replace(&mut self.reasons.disk_failing, true) {
+            tracing::error!(%error, "the ledger cannot be read: nothing is changed until it can");
+        }
+        ctx.waiting_for(Some(format!("the ledger ({error})")));
+        ctx.after("load", DISK_RETRY, Message::Disk(DiskNews::LoadAgain));
+    }
+
+    fn on_loaded(&mut self, ledger: Ledger, ctx: &mut Context<Message>) {
+        self.reasons.disk_failing = false;
+        ctx.waiting_for(None);
         for file in &ledger.quarantined {
             tracing::error!(file, "unreadable in both copies: moved aside; what it described keeps running");
         }
         self.reasons.quarantined = !ledger.quarantined.is_empty();
         tracing::info!(deployments = ledger.records.len(), "the ledger is read");
         let book = Book::new(self.args.device.clone(), ledger);
-        book.duties().for_each(|name| self.args.reconcilers.ensure(name.clone()));
+        // Reconcilers that lived on, and one that asked in vain while this actor was down, are told
+        // again; those that are not up yet ask.
+        let duties: Vec<_> =
+            book.duties().filter_map(|name| Some((name.clone(), book.duty(name)?))).collect();
+        duties.into_iter().for_each(|(name, duty)| self.assign(&name, duty));
         self.book = Some(book);
-        // Reconcilers that lived on since before a crash of this actor.
         self.args.reconcilers.broadcast(|_| Reconciler::Retell);
         self.args.kv_watcher.send(KvWatcher::Resnapshot);
     }
@@ -287,9 +298,9 @@ impl Deployments {
         }
     }
 
-    fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<DeploymentName>, String> {
-        let book = self.book.as_mut().ok_or("the ledger is still being read")?;
-        let records = book.confirm(names).map_err(|name| format!("no removal of {name} is held"))?;
+    fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<DeploymentName>, NotConfirmed> {
+        let book = self.book.as_mut().ok_or(NotConfirmed::Starting)?;
+        let records = book.confirm(names)?;
         records.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
         Ok(names.to_vec())
     }

@@ -30,6 +30,17 @@ pub struct Judged {
     pub bad_keys: Vec<String>,
 }
 
+/// Why a removal cannot be confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotConfirmed {
+    #[error("the ledger is still being read")]
+    Starting,
+    #[error("there is no deployment {0} on this device")]
+    Unknown(DeploymentName),
+    #[error("no removal of {0} is held")]
+    NotHeld(DeploymentName),
+}
+
 #[derive(Debug)]
 pub struct Book {
     device: DeviceId,
@@ -167,19 +178,18 @@ impl Book {
         });
     }
 
-    /// The records of held removals that an operator confirms, or the first that is not held.
-    pub fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<Record>, DeploymentName> {
-        let is_held = |name: &DeploymentName| {
-            let objection = self.known.get(name).and_then(|known| known.objection.as_ref());
-            objection.is_some_and(|objection| objection.code == Code::RemovalHeld)
-        };
-        if let Some(other) = names.iter().find(|name| !is_held(name)) {
-            return Err(other.clone());
+    /// The records of held removals that an operator confirms: all of them, or none.
+    pub fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<Record>, NotConfirmed> {
+        let mut confirmed = Vec::with_capacity(names.len());
+        for name in names {
+            let known = self.known.get(name).ok_or_else(|| NotConfirmed::Unknown(name.clone()))?;
+            let held = known.objection.as_ref().is_some_and(|o| o.code == Code::RemovalHeld);
+            let record = self.records.get(name).filter(|_| held);
+            let record = record.ok_or_else(|| NotConfirmed::NotHeld(name.clone()))?;
+            confirmed.push(judge::confirmed(record));
         }
-        let records: Vec<Record> =
-            names.iter().filter_map(|name| Some(judge::confirmed(self.records.get(name)?))).collect();
-        self.records.extend(records.iter().map(|record| (record.name.clone(), record.clone())));
-        Ok(records)
+        self.records.extend(confirmed.iter().map(|record| (record.name.clone(), record.clone())));
+        Ok(confirmed)
     }
 
     /// A record is durable: it may be acted on. Returns the duty, when it changed.

@@ -316,8 +316,10 @@ impl Picture {
         let Lane::Slot(service) = lane else { return };
         let forbidden = self.target(service).is_some_and(|target| target.service.pull == Pull::Never);
         let memory = &mut self.slot(service).memory;
+        // One that was pulled just now and is missing all the same would be pulled for ever.
+        let in_vain = memory.image == Image::Pulled;
         memory.image = Image::Missing;
-        if forbidden {
+        if forbidden || in_vain {
             memory.prepare_failed(Code::ImageMissing, message, now, dice);
         }
     }

@@ -1,4 +1,5 @@
 //! To `deployments`, the owner of the ledger.
+use crate::domain::book::NotConfirmed;
 use crate::domain::ledger::{Followed, Ledger, Record};
 use crate::domain::overlay::Report;
 use crate::domain::source::{Entry, Snapshot};
@@ -29,6 +30,7 @@ pub enum SourceNews {
 /// From tasks on the disk.
 pub enum DiskNews {
     Loaded(Result<Ledger, StoreError>),
+    LoadAgain,
     Saved(Record),
     Forgotten(DeploymentName),
     FollowedSaved(Followed),
@@ -62,7 +64,7 @@ pub enum RuntimeNews {
 pub enum Question {
     Overview(Reply<Overview>),
     /// Carry out removals that were held; answers with those that were.
-    Confirm(Vec<DeploymentName>, Reply<Result<Vec<DeploymentName>, String>>),
+    Confirm(Vec<DeploymentName>, Reply<Result<Vec<DeploymentName>, NotConfirmed>>),
     /// The deployments of which there is a record.
     Reconcile(Option<DeploymentName>, Reply<Option<Vec<DeploymentName>>>),
     /// `reporter` is new and wants every state.

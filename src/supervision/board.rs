@@ -41,7 +41,7 @@ impl Board {
         self.nodes().iter().map(|node| node.describe()).collect()
     }
 
-    /// The path that a path, or its last part where that is unique, stands for.
+    /// The path that a path, or its last part or parts where those are unique, stand for.
     pub fn resolve(&self, name: &str) -> Result<String, RestartError> {
         self.find(name).map(|node| node.path.clone())
     }
@@ -66,8 +66,8 @@ impl Board {
         if let Some(exact) = nodes.iter().find(|node| node.path == name) {
             return Ok(exact.clone());
         }
-        let mut found: Vec<_> =
-            nodes.into_iter().filter(|node| node.path.rsplit('/').next() == Some(name)).collect();
+        let end = format!("/{name}");
+        let mut found: Vec<_> = nodes.into_iter().filter(|node| node.path.ends_with(&end)).collect();
         match found.len() {
             0 => Err(RestartError::NotFound(name.into())),
             1 => Ok(found.remove(0)),

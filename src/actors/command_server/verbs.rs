@@ -1,6 +1,7 @@
 //! What each verb answers.
 use super::{ANSWER_WITHIN, Args};
 use crate::bus::Responder;
+use crate::domain::book::NotConfirmed;
 use crate::messages::command_server::Answer;
 use crate::messages::deployments::{Deployments, Overview, Question};
 use crate::messages::heartbeat::Heartbeat;
@@ -159,7 +160,14 @@ impl Desk {
         let question = |reply| Deployments::Ask(Question::Confirm(request.removals, reply));
         let asked = self.args.deployments.ask(question, ANSWER_WITHIN).await;
         let confirmed = asked.map_err(|error| unavailable("deployments", &error))?;
-        let accepted = confirmed.map_err(|text| CommandError::new(ErrorCode::WrongState, text))?;
+        let accepted = confirmed.map_err(|refused| {
+            let code = match refused {
+                NotConfirmed::Starting => ErrorCode::NotReady,
+                NotConfirmed::Unknown(_) => ErrorCode::NotFound,
+                NotConfirmed::NotHeld(_) => ErrorCode::WrongState,
+            };
+            CommandError::new(code, refused.to_string())
+        })?;
         Ok(AcceptedReply { accepted })
     }
 
@@ -174,7 +182,7 @@ impl Desk {
             Ok(found) => found,
             Err(error) => return (Some(responder), self.finish(Err(error))),
         };
-        if is_or_holds(&name, "command_server") {
+        if holds_this_actor(&board, &name) {
             let restarts = restarts_of(&board, &name) + 1;
             let answer = self.finish(self.encode(&ActorRestartReply { name: name.clone(), restarts }));
             let _ = responder.respond(answer.body.clone(), answer.error.clone()).await;
@@ -199,8 +207,12 @@ impl Desk {
     }
 }
 
-fn is_or_holds(path: &str, part: &str) -> bool {
-    path.rsplit('/').next().is_some_and(|last| last == part || last == "link")
+/// Whether a restart of this path ends the actor that answers.
+fn holds_this_actor(board: &Board, path: &str) -> bool {
+    let mine = board.actors().into_iter().find(|actor| actor.name.ends_with("/command_server"));
+    mine.is_some_and(|mine| {
+        mine.name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 fn restarts_of(board: &Board, path: &str) -> u64 {

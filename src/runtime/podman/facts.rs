@@ -70,6 +70,9 @@ pub(super) enum Word {
     Created,
     Running,
     Stopping,
+    /// Its process ended; podman's cleanup, some milliseconds away, will make it `exited`. Until then
+    /// its network still stands: the ports of a successor that starts now would be cut off by it.
+    Stopped,
     Exited,
     Paused,
     Removing,
@@ -83,8 +86,8 @@ impl Word {
             "created" | "configured" | "initialized" => Self::Created,
             "running" => Self::Running,
             "stopping" => Self::Stopping,
-            // `stopped`: it ended, and its cleanup is some milliseconds away.
-            "exited" | "stopped" => Self::Exited,
+            "stopped" => Self::Stopped,
+            "exited" => Self::Exited,
             "paused" => Self::Paused,
             "removing" => Self::Removing,
             _ => Self::Unclear,

@@ -28,7 +28,7 @@ const CONCURRENT: usize = 4;
 /// the exit file, and its clean-up command runs, some hundred milliseconds after a death.
 const GRACE: Duration = Duration::from_secs(2);
 /// Between two looks at such a container.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct Observer {
     device: DeviceId,
@@ -162,7 +162,7 @@ impl Observer {
                 continue;
             }
             let facts = Facts {
-                status: status.unwrap_or(Status::Lying),
+                status: status.unwrap_or_else(|| at_last(state)),
                 pid: state.pid,
                 started_at: state.started_at(),
                 image_id: answer.value.image.clone(),
@@ -177,7 +177,7 @@ impl Observer {
         self.memory().forget(id);
     }
 
-    /// None where podman's word and /proc disagree.
+    /// None where podman's word and /proc disagree, or its cleanup is still to come.
     fn verdict(&self, id: &ContainerId, state: &InspectedState, same_proc: bool) -> Option<Status> {
         let process = match same_proc.then(|| process::find(state.pid)) {
             Some(Ok(process)) => process,
@@ -189,6 +189,7 @@ impl Observer {
         let process = process.filter(|process| !self.memory().contradicts(id, *process, state.started_at()));
         match state.word() {
             Word::Created => Some(Status::Created),
+            Word::Stopped => None,
             Word::Exited => Some(Status::Exited { code: state.exit_code }),
             Word::Running => process.map(Status::Running),
             Word::Stopping => process.map(|_| Status::Stopping),
@@ -254,6 +255,21 @@ impl Observer {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Each change is one map operation: a panic elsewhere cannot leave it half done.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is believed of a container whose state did not settle: its cleanup never came, or podman
+/// never learns of its death.
+fn at_last(state: &InspectedState) -> Status {
+    match state.word() {
+        Word::Stopped => Status::Exited { code: state.exit_code },
+        Word::Created
+        | Word::Running
+        | Word::Stopping
+        | Word::Exited
+        | Word::Paused
+        | Word::Removing
+        | Word::Unclear => Status::Lying,
     }
 }
 

@@ -15,11 +15,11 @@ fn a_row_with_words_nobody_knows_is_still_a_row() {
 }
 
 #[test]
-fn the_moment_between_exit_and_cleanup_counts_as_exited() {
+fn the_moment_between_exit_and_cleanup_has_a_word_of_its_own() {
     let row: Row =
         serde_json::from_str(r#"{"Id":"ab","State":"stopped","Status":"Exited (4) Less than a second ago"}"#)
             .expect("readable");
-    assert_eq!((Word::of(&row.state), row.exit_code()), (Word::Exited, Some(4)));
+    assert_eq!((Word::of(&row.state), row.exit_code()), (Word::Stopped, Some(4)));
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! One device: the agent, a podman of its own, a nats-server of its own. All of it goes with the
+//! test, also when that panics.
+use crate::agent::{Agent, Log};
+use crate::nats_world::{NatsServer, Version};
+use crate::observe::{self, Life, Seen};
+use crate::operator::Operator;
+use crate::patience::patiently;
+use crate::podman_world::PodmanWorld;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Its id is as long as one may be: what has a limit is shown at the limit.
+pub const ID: &str = "gateway-000000000000000000000000000000000000000000000000000-17_X";
+
+// Fields drop in this order: the agent first, what it stands on after.
+pub struct Device {
+    pub agent: Option<Agent>,
+    pub operator: Operator,
+    pub nats: NatsServer,
+    pub world: PodmanWorld,
+    pub log: Log,
+}
+
+/// Names of containers and their processes.
+pub type Lives = BTreeMap<String, (String, Option<Life>)>;
+
+impl Device {
+    /// Everything is there, and the agent runs.
+    pub async fn new() -> Self {
+        let mut device = Self::without_agent().await;
+        device.boot();
+        device
+    }
+
+    /// Everything is there but the agent.
+    pub async fn without_agent() -> Self {
+        let nats = NatsServer::start(Version::Installed).await;
+        let world = PodmanWorld::new();
+        let operator = Operator::new(nats.client().await, ID);
+        let log = Log(world.path("agent.log"));
+        let device = Self { agent: None, operator, nats, world, log };
+        device.configure("");
+        device
+    }
+
+    /// Writes the configuration, with `more` at its end.
+    pub fn configure(&self, more: &str) {
+        let text = format!(
+            "[agent]\ndevice_id = \"{ID}\"\nstate_dir = \"{}\"\nreconcile_s = 1\nheartbeat_s = 1\n\
+             [nats]\nurls = [\"{}\"]\n[runtime]\nsocket = \"{}\"\n{more}",
+            self.state_dir().display(),
+            self.nats.url(),
+            self.world.socket().display(),
+        );
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.world.path("config.toml")
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.world.path("state")
+    }
+
+    pub fn boot(&mut self) {
+        self.agent = Some(Agent::start(&self.config(), &self.log.0));
+    }
+
+    /// `kill -9` of the agent.
+    pub fn crash(&mut self) {
+        self.agent.take().expect("it runs").kill();
+    }
+
+    /// Waits until `check` answers Ok.
+    pub async fn eventually<T>(&self, what: &str, check: impl AsyncFnMut() -> Result<T, String>) -> T {
+        let result = patiently(check).await;
+        result.unwrap_or_else(|error| panic!("{what}: {error}\nthe agent's log:\n{}", self.log.tail()))
+    }
+
+    /// Waits for a state of the deployment in the bucket.
+    pub async fn state(&self, deployment: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let key = format!("state.{ID}.{deployment}");
+        self.document("device-state", &key, what, is_so).await
+    }
+
+    /// Waits for such a document.
+    pub async fn document(
+        &self,
+        bucket: &str,
+        key: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let look = async || match self.operator.get(bucket, key).await? {
+            Some(document) if is_so(&document) => Ok(document),
+            other => Err(format!("{key} is {}", other.map_or("absent".into(), |d| format!("{d:#}")))),
+        };
+        self.eventually(what, look).await
+    }
+
+    pub async fn heartbeat(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        self.document("device-heartbeat", &format!("heartbeat.{ID}"), what, is_so).await
+    }
+
+    /// Waits until the deployment runs as of this revision.
+    pub async fn running(&self, deployment: &str, revision: u64) -> Value {
+        let what = format!("{deployment} runs as of revision {revision}");
+        self.state(deployment, &what, |state| {
+            state["phase"] == "Running" && state["observed_revision"] == revision
+        })
+        .await
+    }
+
+    /// Puts the document; the agent may still be creating the bucket. Answers its revision.
+    pub async fn put(&self, deployment: &str, document: Vec<u8>) -> u64 {
+        let putting = async || self.operator.put(deployment, document.clone()).await;
+        self.eventually(&format!("{deployment} is put"), putting).await
+    }
+
+    /// Puts the document and waits until it runs.
+    pub async fn apply(&self, deployment: &str, document: Vec<u8>) -> u64 {
+        let revision = self.put(deployment, document).await;
+        self.running(deployment, revision).await;
+        revision
+    }
+
+    /// Waits until the agent has gone round a few times: its heartbeats are as far apart as its ticks.
+    pub async fn several_ticks(&self) {
+        let now = self.heartbeat("a heartbeat", |_| true).await["seq"].as_u64().unwrap();
+        self.heartbeat("some more heartbeats", |beat| beat["seq"].as_u64().unwrap() >= now + 4).await;
+    }
+
+    pub fn containers(&self) -> BTreeMap<String, Seen> {
+        observe::containers(&self.world)
+    }
+
+    pub fn lives(&self) -> Lives {
+        self.containers().into_iter().map(|(name, seen)| (name, (seen.id, seen.life))).collect()
+    }
+
+    /// The process of a container that must be running.
+    pub fn life(&self, container: &str) -> Life {
+        let all = self.containers();
+        let life = all.get(container).and_then(|seen| seen.life);
+        life.unwrap_or_else(|| panic!("{container} does not run: {all:#?}\n{}", self.log.tail()))
+    }
+
+    /// Waits for such containers.
+    pub async fn seen(&self, what: &str, is_so: impl Fn(&BTreeMap<String, Seen>) -> bool) {
+        let look = async || {
+            let all = self.containers();
+            if is_so(&all) { Ok(()) } else { Err(format!("{all:#?}")) }
+        };
+        self.eventually(what, look).await;
+    }
+
+    /// Waits for this answer.
+    pub async fn answers(&self, url: &str, text: &str) {
+        let look = async || match observe::http(&self.world, url) {
+            Ok(answer) if answer == text => Ok(()),
+            Ok(other) => Err(format!("it answers {other:?}")),
+            Err(error) => Err(error),
+        };
+        self.eventually(&format!("{url} answers {text:?}"), look).await;
+    }
+
+    /// A directory for containers to write to, and its path.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let path = self.world.path(name);
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    /// Waits until the file has these lines.
+    pub async fn lines(&self, file: &Path, what: &str, is_so: impl Fn(&[&str]) -> bool) {
+        let look = async || {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            if is_so(&lines) { Ok(()) } else { Err(format!("{lines:?}")) }
+        };
+        self.eventually(what, look).await;
+    }
+}

@@ -1,0 +1,28 @@
+//! The real agent on a real podman and a real nats-server: what an operator and an onlooker see.
+//! Documents are read and written as plain JSON and containers are looked at with podman's own
+//! command and /proc, so that nothing here believes what the agent says of itself.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod agent;
+mod device;
+mod documents;
+mod observe;
+mod operator;
+mod patience;
+
+mod stories_of_agents;
+mod stories_of_commands;
+mod stories_of_configuration;
+mod stories_of_containers;
+mod stories_of_documents;
+mod stories_of_heartbeats;
+mod stories_of_running;
+mod stories_of_servers;
+mod stories_of_updates;
+
+#[path = "../support/nats_world.rs"]
+mod nats_world;
+#[path = "../support/podman_world.rs"]
+mod podman_world;
+#[path = "../support/registry.rs"]
+mod registry;
