@@ -6,9 +6,13 @@ mod documents;
 mod harness;
 mod world;
 
+mod actors;
 mod crash_loop;
+mod isolation;
 mod ledger;
 mod offline;
 mod pulls;
 mod reconcile;
+mod runtime_faults;
+mod source;
 mod updates;
