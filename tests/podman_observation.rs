@@ -126,6 +126,29 @@ async fn one_container_that_cannot_be_inspected_hides_no_other() {
 }
 
 #[tokio::test]
+async fn a_container_removed_by_half_hides_no_other_and_can_only_be_removed() {
+    // Recorded from 4.3.1 after a kill -9 of podman during a remove: one such container, and neither
+    // the list nor its inspect is answered; podman's own list still is.
+    let said = json!({ "message": "getting container from store \"a\": container not known" });
+    let podman = |state: &str| {
+        StandIn::answering(Answers::from([
+            ("/containers/json".into(), (500, said.clone())),
+            ("/containers/a/json".into(), (500, said.clone())),
+            (
+                "/v4.0.0/libpod/containers/json".into(),
+                (200, json!([row("a", state, ""), row("b", "exited", "")])),
+            ),
+            inspected("b", json!({ "Status": "exited", "ExitCode": 4 })),
+        ]))
+    };
+    for (state, expected) in [("exited", Status::Lying), ("running", Status::Busy)] {
+        let list = podman(state).runtime().list().await.expect("listed");
+        let statuses: Vec<_> = list.iter().map(|container| container.status).collect();
+        assert_eq!(statuses, [expected, Status::Exited { code: 4 }], "{state}");
+    }
+}
+
+#[tokio::test]
 async fn states_that_no_model_knows_do_not_blind_a_list() {
     let podman = StandIn::answering(Answers::from([
         listed(&[row("a", "stopped", "Exited (3) 1 second ago"), row("b", "levitating", "")]),

@@ -66,6 +66,7 @@ async fn refused_commands_say_why_and_a_command_acts_once_per_id() {
         ("actor-restart", json!({}), 400),
         ("actor-restart", json!({"name": "fleet-agent"}), 409),
         ("confirm", json!({"removals": ["web"]}), 409),
+        ("confirm", json!({"removals": ["absent"]}), 404),
         ("confirm", json!({}), 400),
     ];
     for (verb, request, code) in refusals {

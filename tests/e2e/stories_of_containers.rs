@@ -87,3 +87,26 @@ async fn podman_may_go_away_and_come_back_and_no_container_notices() {
     assert_eq!(device.lives()["fleet-web.a"], before["fleet-web.a"]);
     device.heartbeat("all is well", |beat| beat["health"] == "ok").await;
 }
+
+#[tokio::test]
+async fn a_container_that_podman_removed_by_half_blinds_nobody_and_is_made_anew() {
+    let mut device = Device::new().await;
+    let revision = device.apply("web", deployment(&[steady("a"), steady("b")])).await;
+    let other = device.apply("other", deployment(&[steady("a")])).await;
+    let before = device.lives();
+    device.crash();
+    device.world.podman(&["stop", "--time=5", "fleet-web.a"]);
+    device.world.remove_by_half("fleet-web.a");
+    device.boot();
+    let (id, _) = &before["fleet-web.a"];
+    let anew = |all: &std::collections::BTreeMap<String, observe::Seen>| {
+        all.get("fleet-web.a").is_some_and(|seen| seen.id != *id && seen.life.is_some())
+    };
+    device.seen("a new one in its place", anew).await;
+    device.running("web", revision).await;
+    device.running("other", other).await;
+    for name in ["fleet-web.b", "fleet-other.a"] {
+        assert_eq!(device.lives()[name], before[name]);
+    }
+    device.heartbeat("all is well", |beat| beat["health"] == "ok").await;
+}

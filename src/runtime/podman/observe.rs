@@ -30,6 +30,11 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Between two looks at such a container.
 const PAUSE: Duration = Duration::from_millis(20);
 
+const COMPAT_LIST: &str = "/containers/json";
+/// Podman's own list looks into no storage. It is answered where the other one is not: a single
+/// container whose removal was cut off by podman's end makes that one fail as a whole (4.3.1).
+const OWN_LIST: &str = "/v4.0.0/libpod/containers/json";
+
 pub(super) struct Observer {
     device: DeviceId,
     socket: PathBuf,
@@ -152,6 +157,7 @@ impl Observer {
             let answer = match self.inspect(id.as_str()).await {
                 Ok(answer) => answer,
                 Err(failure) if failure.is_not_found() => return Ok(None),
+                Err(failure) if is_half_removed(&failure) => return self.half_removed(id, failure).await,
                 Err(failure) => return Err(failure),
             };
             let state = &answer.value.state;
@@ -231,8 +237,30 @@ impl Observer {
     async fn rows(&self, deployment: Option<&DeploymentName>) -> Result<Answer<Vec<Row>>, Failure> {
         let mut labels = vec![format!("{}={}", label::DEVICE, self.device)];
         labels.extend(deployment.map(|name| format!("{}={name}", label::DEPLOYMENT)));
-        let filters = serde_json::json!({ "label": labels }).to_string();
-        self.get(&format!("/containers/json?all=true&filters={}", encoded(&filters))).await
+        let filters = serde_json::json!({ "label": labels });
+        match self.filtered(COMPAT_LIST, &filters).await {
+            Err(failure) if is_half_removed(&failure) => self.filtered(OWN_LIST, &filters).await,
+            answer => answer,
+        }
+    }
+
+    async fn filtered(&self, list: &str, filters: &serde_json::Value) -> Result<Answer<Vec<Row>>, Failure> {
+        self.get(&format!("{list}?all=true&filters={}", encoded(&filters.to_string()))).await
+    }
+
+    /// A container whose storage is gone can do nothing but be removed; one that runs all the same is
+    /// nobody's to judge.
+    async fn half_removed(&self, id: &ContainerId, failure: Failure) -> Result<Option<Facts>, Failure> {
+        let rows = self.filtered(OWN_LIST, &serde_json::json!({ "id": [id.as_str()] })).await?.value;
+        let Some(row) = rows.iter().find(|row| row.id == id.as_str()) else { return Ok(None) };
+        match Word::of(&row.state) {
+            Word::Created | Word::Stopped | Word::Exited | Word::Removing => {
+                let facts = Facts { status: Status::Lying, pid: 0, started_at: None, image_id: None };
+                self.memory().remember(id, facts.clone());
+                Ok(Some(facts))
+            }
+            Word::Running | Word::Stopping | Word::Paused | Word::Unclear => Err(failure),
+        }
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Answer<Inspected>, Failure> {
@@ -256,6 +284,11 @@ impl Observer {
         // Each change is one map operation: a panic elsewhere cannot leave it half done.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Podman still lists it, the storage has forgotten it.
+fn is_half_removed(failure: &Failure) -> bool {
+    failure.says("container not known")
 }
 
 /// What is believed of a container whose state did not settle: its cleanup never came, or podman
