@@ -42,23 +42,28 @@ impl Board {
     }
 
     /// The path that a path, or its last part or parts where those are unique, stand for.
+    ///
+    /// # Errors
+    /// Nothing, more than one, or the root bears this name.
     pub fn resolve(&self, name: &str) -> Result<String, RestartError> {
-        self.find(name).map(|node| node.path.clone())
+        self.restartable(name).map(|node| node.path.clone())
     }
 
     /// Restarts one actor (under `rest_for_one` the later ones with it) and answers when the new one is up.
     /// Uses no budget and waits for no backoff. Without an own deadline: while starts fail it waits on.
     pub async fn restart(&self, name: &str) -> Result<RestartOutcome, RestartError> {
-        let node = self.find(name)?;
-        if Arc::ptr_eq(&node, &self.root) {
-            return Err(RestartError::Root);
-        }
+        let node = self.restartable(name)?;
         let (reply, answer) = oneshot::channel();
         let down = || RestartError::Down(node.path.clone());
         let owner = node.owner().ok_or_else(down)?;
         owner.send_message(Order::Restart { path: node.path.clone(), reply }).map_err(|_| down())?;
         let restarts = answer.await.map_err(|_| down())?;
         Ok(RestartOutcome { name: node.path.clone(), restarts })
+    }
+
+    fn restartable(&self, name: &str) -> Result<Arc<Node>, RestartError> {
+        let node = self.find(name)?;
+        if Arc::ptr_eq(&node, &self.root) { Err(RestartError::Root) } else { Ok(node) }
     }
 
     fn find(&self, name: &str) -> Result<Arc<Node>, RestartError> {
