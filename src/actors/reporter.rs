@@ -177,6 +177,9 @@ impl Reporter {
 
     fn on_state(&mut self, state: DeploymentState, ctx: &mut Context<Message>) {
         self.pulse(&state, ctx);
+        if let Some(keep) = &mut self.keep {
+            keep.insert(state.deployment.clone());
+        }
         let key = Key::State(state.deployment.clone());
         let unchanged = self.found && !self.sending.contains(&key) && !is_news(&self.published, &state);
         if unchanged {

@@ -7,6 +7,7 @@ mod harness;
 mod world;
 
 mod actors;
+mod chaos;
 mod crash_loop;
 mod isolation;
 mod ledger;
