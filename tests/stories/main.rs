@@ -7,11 +7,13 @@ mod harness;
 mod world;
 
 mod actors;
+mod bombs;
 mod chaos;
 mod crash_loop;
 mod isolation;
 mod ledger;
 mod offline;
+mod panics;
 mod pulls;
 mod reconcile;
 mod reporting;
