@@ -41,7 +41,8 @@ impl Board {
         self.nodes().iter().map(|node| node.describe()).collect()
     }
 
-    /// The path that a path, or its last part or parts where those are unique, stand for.
+    /// The path that a path, or its last part or parts where those are unique, stand for. Refuses what
+    /// cannot be restarted: nobody supervises the root.
     pub fn resolve(&self, name: &str) -> Result<String, RestartError> {
         self.find(name).map(|node| node.path.clone())
     }
@@ -50,9 +51,6 @@ impl Board {
     /// Uses no budget and waits for no backoff. Without an own deadline: while starts fail it waits on.
     pub async fn restart(&self, name: &str) -> Result<RestartOutcome, RestartError> {
         let node = self.find(name)?;
-        if Arc::ptr_eq(&node, &self.root) {
-            return Err(RestartError::Root);
-        }
         let (reply, answer) = oneshot::channel();
         let down = || RestartError::Down(node.path.clone());
         let owner = node.owner().ok_or_else(down)?;
@@ -62,6 +60,9 @@ impl Board {
     }
 
     fn find(&self, name: &str) -> Result<Arc<Node>, RestartError> {
+        if self.root.path == name {
+            return Err(RestartError::Root);
+        }
         let nodes = self.nodes();
         if let Some(exact) = nodes.iter().find(|node| node.path == name) {
             return Ok(exact.clone());
