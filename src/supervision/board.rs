@@ -41,16 +41,18 @@ impl Board {
         self.nodes().iter().map(|node| node.describe()).collect()
     }
 
-    /// The path that a path, or its last part or parts where those are unique, stand for. Refuses what
-    /// cannot be restarted: nobody supervises the root.
+    /// The path that a path, or its last part or parts where those are unique, stand for.
+    ///
+    /// # Errors
+    /// Nothing, more than one, or the root bears this name.
     pub fn resolve(&self, name: &str) -> Result<String, RestartError> {
-        self.find(name).map(|node| node.path.clone())
+        self.restartable(name).map(|node| node.path.clone())
     }
 
     /// Restarts one actor (under `rest_for_one` the later ones with it) and answers when the new one is up.
     /// Uses no budget and waits for no backoff. Without an own deadline: while starts fail it waits on.
     pub async fn restart(&self, name: &str) -> Result<RestartOutcome, RestartError> {
-        let node = self.find(name)?;
+        let node = self.restartable(name)?;
         let (reply, answer) = oneshot::channel();
         let down = || RestartError::Down(node.path.clone());
         let owner = node.owner().ok_or_else(down)?;
@@ -59,10 +61,12 @@ impl Board {
         Ok(RestartOutcome { name: node.path.clone(), restarts })
     }
 
+    fn restartable(&self, name: &str) -> Result<Arc<Node>, RestartError> {
+        let node = self.find(name)?;
+        if Arc::ptr_eq(&node, &self.root) { Err(RestartError::Root) } else { Ok(node) }
+    }
+
     fn find(&self, name: &str) -> Result<Arc<Node>, RestartError> {
-        if self.root.path == name {
-            return Err(RestartError::Root);
-        }
         let nodes = self.nodes();
         if let Some(exact) = nodes.iter().find(|node| node.path == name) {
             return Ok(exact.clone());
