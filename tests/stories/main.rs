@@ -13,6 +13,7 @@ mod ledger;
 mod offline;
 mod pulls;
 mod reconcile;
+mod reporting;
 mod runtime_faults;
 mod source;
 mod updates;
