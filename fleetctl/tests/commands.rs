@@ -3,7 +3,7 @@
 mod support;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use support::{Device, Run, Server};
+use support::{Device, Run, Server, settle};
 
 fn pong() -> Value {
     json!({"device_id": "dev-1", "agent_version": "0.1.0", "instance": "i1", "role": "active", "uptime_s": 30,
@@ -57,7 +57,7 @@ async fn an_answer_that_does_not_come_is_a_timeout() {
     let server = Server::start().await;
     let client = server.client().await;
     let _subscribed = client.subscribe("device-command.dev-1.ping").await.unwrap();
-    client.flush().await.unwrap();
+    settle(&client).await;
     let error = server.fleetctl("ping dev-1 --timeout 1").fails(124).await;
     assert!(error.contains("dev-1 did not answer ping within 1s"), "{error}");
 }

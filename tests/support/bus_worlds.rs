@@ -109,7 +109,12 @@ impl Real {
     async fn listen(&self, subject: &'static str) {
         let client = self.server.client().await;
         let mut messages = client.subscribe(subject).await.unwrap();
-        client.flush().await.unwrap();
+        // A flush only empties the socket. What comes back from the server on the same connection was
+        // sent after it had taken the subscription.
+        let inbox = client.new_inbox();
+        let mut echo = client.subscribe(inbox.clone()).await.unwrap();
+        client.publish(inbox, Bytes::new()).await.unwrap();
+        echo.next().await.unwrap();
         let heard = self.heard.clone();
         tokio::spawn(async move {
             while let Some(message) = messages.next().await {

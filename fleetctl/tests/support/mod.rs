@@ -184,7 +184,7 @@ impl Device {
         tokio::spawn(async move {
             let mut documents =
                 self.client.subscribe(format!("$KV.desired-state.{}.web", self.id)).await.unwrap();
-            self.client.flush().await.unwrap();
+            settle(&self.client).await;
             self.beat().await;
             documents.next().await.unwrap();
             let revision = self.last_revision().await;
@@ -217,7 +217,7 @@ impl Device {
         answer: Result<Value, (u16, &str)>,
     ) -> tokio::task::JoinHandle<Bytes> {
         let mut requests = self.client.subscribe(format!("device-command.{}.{verb}", self.id)).await.unwrap();
-        self.client.flush().await.unwrap();
+        settle(&self.client).await;
         let client = self.client.clone();
         let (headers, body) = match answer {
             Ok(body) => (HeaderMap::new(), body),
@@ -262,4 +262,13 @@ pub fn state(id: &str, fields: &Value) -> Value {
         "spec_digest": null, "warnings": [], "services": {}});
     state.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     state
+}
+
+/// Waits until the server has taken the subscriptions of this connection: a flush only empties the
+/// socket, but what comes back was sent after them.
+pub async fn settle(client: &async_nats::Client) {
+    let inbox = client.new_inbox();
+    let mut echo = client.subscribe(inbox.clone()).await.unwrap();
+    client.publish(inbox, Bytes::new()).await.unwrap();
+    echo.next().await.unwrap();
 }
