@@ -247,132 +247,6 @@ impl Picture {
         self.busy.insert(lane, Busy { about, since: self.asked });
     }
 
-    /// The lane is free again; for a slot, what was seen before is stale now. An operation that a former
-    /// incarnation asked for was planned from what this one may never have seen: look first.
-    fn free(&mut self, lane: &Lane, now: Moment) -> Option<About> {
-        let about = self.busy.remove(lane).and_then(|busy| busy.about);
-        if let Lane::Slot(service) = lane {
-            let slot = self.slot(service);
-            slot.touched = now;
-            slot.unsure |= about.is_none();
-        }
-        about
-    }
-
-    /// A container is now as given: created, found, started.
-    pub fn became(&mut self, lane: &Lane, container: Container, now: Moment, dice: Dice) {
-        let about = self.free(lane, now);
-        let (service, id) = (container.service.clone(), container.id.clone());
-        self.containers.insert(id.clone(), container);
-        let memory = &mut self.slots.entry(service.clone()).or_default().memory;
-        match about {
-            Some(About::Preparing) => memory.prepared(),
-            Some(About::Running) => memory.started(&id, now),
-            Some(About::Clearing) | None => {}
-        }
-        self.refresh(&service, now, dice);
-    }
-
-    /// A container was created, by this name and to this digest (which the document may no longer
-    /// want by now).
-    pub fn created(
-        &mut self,
-        lane: &Lane,
-        id: ContainerId,
-        name: String,
-        digest: SpecDigest,
-        now: Moment,
-        dice: Dice,
-    ) {
-        let Lane::Slot(service) = lane else { return };
-        let container = Container {
-            id,
-            name,
-            deployment: self.name.clone(),
-            service: service.clone(),
-            digest: Some(digest),
-            status: Status::Created,
-            image_id: None,
-            started_at: None,
-        };
-        self.became(lane, container, now, dice);
-    }
-
-    /// A container was stopped, renamed or removed.
-    pub fn cleared(
-        &mut self,
-        lane: &Lane,
-        now: Moment,
-        change: impl FnOnce(&mut BTreeMap<ContainerId, Container>),
-    ) {
-        self.free(lane, now);
-        change(&mut self.containers);
-        if let Lane::Slot(service) = lane {
-            self.slot(service).memory.cleared();
-        }
-    }
-
-    pub fn pulled(&mut self, service: &ServiceName, now: Moment) {
-        self.free(&Lane::Image(service.clone()), now);
-        let memory = &mut self.slot(service).memory;
-        memory.image = Image::Pulled;
-        memory.prepared();
-    }
-
-    pub fn progressed(&mut self, service: &ServiceName, current: u64, total: u64) {
-        self.slot(service).memory.progress = Some((current, total));
-    }
-
-    pub fn network_removed(&mut self, now: Moment) {
-        self.free(&Lane::Network, now);
-        self.network_gone = true;
-    }
-
-    /// The image is not on the device: it has to be pulled, unless the policy forbids it.
-    pub fn image_missing(&mut self, lane: &Lane, message: String, now: Moment, dice: Dice) {
-        use fleet_contracts::desired::Pull;
-        self.free(lane, now);
-        let Lane::Slot(service) = lane else { return };
-        let forbidden = self.target(service).is_some_and(|target| target.service.pull == Pull::Never);
-        let memory = &mut self.slot(service).memory;
-        // One that was pulled just now and is missing all the same would be pulled for ever.
-        let in_vain = memory.image == Image::Pulled;
-        memory.image = Image::Missing;
-        if forbidden || in_vain {
-            memory.prepare_failed(Code::ImageMissing, message, now, dice);
-        }
-    }
-
-    pub fn name_conflict(&mut self, lane: &Lane, message: String, now: Moment) {
-        self.free(lane, now);
-        if let Lane::Slot(service) = lane {
-            self.slot(service).memory.name_conflict(message);
-        }
-    }
-
-    /// An operation did not succeed.
-    pub fn failed(&mut self, lane: &Lane, setback: Setback, now: Moment, dice: Dice) {
-        let about = self.free(lane, now);
-        let Setback { code, message, unsure } = setback;
-        match lane {
-            Lane::Slot(service) => {
-                let slot = self.slot(service);
-                slot.unsure |= unsure;
-                match about {
-                    Some(About::Preparing) => slot.memory.prepare_failed(code, message, now, dice),
-                    Some(About::Running) => slot.memory.start_failed(code, message, now, dice),
-                    Some(About::Clearing) | None => slot.memory.clear_failed(code, message, now, dice),
-                }
-            }
-            Lane::Image(service) => {
-                let memory = &mut self.slot(service).memory;
-                (memory.image, memory.progress) = (Image::Missing, None);
-                memory.prepare_failed(code, message, now, dice);
-            }
-            Lane::Network => self.network.failed(now, dice),
-        }
-    }
-
     /// The next step of every slot.
     pub fn steps(&self, now: Moment) -> Vec<(ServiceName, Step)> {
         self.slots.iter().map(|(name, slot)| (name.clone(), self.step(name, slot, now))).collect()
@@ -481,49 +355,6 @@ impl Picture {
     fn slot(&mut self, service: &ServiceName) -> &mut Slot {
         self.slots.entry(service.clone()).or_default()
     }
-
-    /// Hands each slot's facts to `tell`, with what is said of the deployment as a whole. Slots that
-    /// are neither wanted nor filled are forgotten.
-    pub fn tell<T>(
-        &self,
-        steps: &[(ServiceName, Step)],
-        tell: impl FnOnce(&[SlotFacts<'_>], Phase, Option<Complaint>) -> T,
-    ) -> T {
-        let views: Vec<View> = steps.iter().map(|(name, _)| self.view(name)).collect();
-        let facts: Vec<SlotFacts<'_>> = steps
-            .iter()
-            .zip(&views)
-            .filter(|((name, step), _)| self.target(name).is_some() || *step != Step::Done(Rest::Empty))
-            .filter_map(|((name, step), view)| {
-                let memory = &self.slots.get(name)?.memory;
-                let target = self.target(name);
-                let restart = target.map(|target| target.service.restart);
-                let outdated =
-                    target.zip(view.main.as_ref()).is_some_and(|(target, main)| !target.digest_is(main));
-                Some(SlotFacts { name, restart, outdated, view, memory, step })
-            })
-            .collect();
-        let complaint = self.complaint(&facts);
-        let phase = match self.order {
-            Order::Vanish => Phase::Stopping,
-            _ if !self.seen && complaint.is_none() => Phase::Pending,
-            Order::None | Order::Run(_) => report::phase(&facts, complaint.as_ref()),
-        };
-        tell(&facts, phase, complaint)
-    }
-
-    fn complaint(&self, facts: &[SlotFacts<'_>]) -> Option<Complaint> {
-        let blind = self.blinded.as_ref().map(|why| Complaint {
-            service: None,
-            trouble: Trouble {
-                about: About::Running,
-                code: Code::RuntimeUnreachable,
-                message: why.clone(),
-                retry_at: None,
-            },
-        });
-        blind.or_else(|| report::complaint(facts))
-    }
 }
 
 fn about(action: &Action) -> About {
@@ -534,5 +365,7 @@ fn about(action: &Action) -> About {
     }
 }
 
+mod outcomes;
+mod telling;
 #[cfg(test)]
 mod tests;
