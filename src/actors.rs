@@ -121,3 +121,6 @@ pub(crate) fn waiting_text(state: &LinkState) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

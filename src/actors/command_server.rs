@@ -221,3 +221,6 @@ fn respond(answer: Answer, request: Request, ctx: &mut Context<Message>) {
         Message::Answered { command_id: None, answer }
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,3 +151,6 @@ async fn send(bus: &dyn Bus, key: &str, heartbeat: &Document) -> Result<(), BusE
         other => other.map(|_| ()),
     }
 }
+
+#[cfg(test)]
+mod tests;

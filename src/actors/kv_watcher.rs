@@ -218,3 +218,6 @@ async fn next_batch(mut changes: Changes) -> Batch {
 fn batch(entries: BTreeMap<String, Entry>, rest: Result<Changes, Option<BusError>>) -> Batch {
     Batch { entries: entries.into_values().collect(), rest }
 }
+
+#[cfg(test)]
+mod tests;

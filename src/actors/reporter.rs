@@ -363,3 +363,6 @@ async fn write(bus: &dyn Bus, bucket: &BucketSpec, key: &str, value: &Value) -> 
     })?;
     bus.put(bucket.name, key, Bytes::from(document)).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;
