@@ -78,10 +78,7 @@ pub(crate) struct LinkWatch {
 
 impl LinkWatch {
     pub fn new(bus: &dyn Bus) -> Self {
-        let mut states = bus.link();
-        // The state at the start is news too.
-        states.mark_changed();
-        Self { states }
+        Self { states: bus.link() }
     }
 
     pub fn is_up(&self) -> bool {
@@ -96,18 +93,22 @@ impl LinkWatch {
         }
     }
 
-    /// Has the next state sent to the actor. Call it again when that message came.
-    pub fn next<M: Send + 'static>(&mut self, ctx: &mut Context<M>, message: fn(LinkState) -> M) {
-        let mut states = self.states.clone();
-        // What is waited for is the change after the state that was last told.
-        self.states.mark_unchanged();
+    /// Has the next state sent to the actor that is another than the one it was `told`; at the start,
+    /// the present one. Call it again when that message came.
+    pub fn next<M: Send + 'static>(
+        &self,
+        told: Option<&LinkState>,
+        ctx: &mut Context<M>,
+        message: fn(LinkState) -> M,
+    ) {
+        let (mut states, told) = (self.states.clone(), told.cloned());
         ctx.background(async move {
-            if states.changed().await.is_err() {
+            let next = states.wait_for(|state| Some(state) != told.as_ref()).await.map(|state| state.clone());
+            match next {
+                Ok(state) => message(state),
                 // The bus is gone: the process is ending.
-                std::future::pending::<()>().await;
+                Err(_) => std::future::pending().await,
             }
-            let state = states.borrow_and_update().clone();
-            message(state)
         });
     }
 }
@@ -121,3 +122,6 @@ pub(crate) fn waiting_text(state: &LinkState) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -60,8 +60,8 @@ impl Worker for CommandServer {
     type Args = Args;
 
     fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
-        let mut link = LinkWatch::new(&*args.bus);
-        link.next(ctx, Message::Link);
+        let link = LinkWatch::new(&*args.bus);
+        link.next(None, ctx, Message::Link);
         let answers = Answers::default();
         Ok(Self { args, link, answers, busy: 0, waiting: None, serving: false, failures: 0 })
     }
@@ -82,7 +82,7 @@ impl Worker for CommandServer {
 
 impl CommandServer {
     fn on_link(&mut self, state: &LinkState, ctx: &mut Context<Message>) {
-        self.link.next(ctx, Message::Link);
+        self.link.next(Some(state), ctx, Message::Link);
         ctx.waiting_for(waiting_text(state));
         // The client subscribes again by itself; a service that never began is begun now.
         self.serve(ctx);
@@ -221,3 +221,6 @@ fn respond(answer: Answer, request: Request, ctx: &mut Context<Message>) {
         Message::Answered { command_id: None, answer }
     });
 }
+
+#[cfg(test)]
+mod tests;

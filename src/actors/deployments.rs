@@ -374,3 +374,6 @@ fn perform(store: &dyn LedgerStore, write: Write) -> DiskNews {
         (Ok(()), Write::Followed(followed)) => DiskNews::FollowedSaved(followed),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,6 @@ fn log_end(deployment: &DeploymentName, outcome: &Outcome) {
         Err(Failure::NameConflict { message }) => tracing::debug!(%deployment, "{message}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

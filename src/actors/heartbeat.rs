@@ -45,8 +45,8 @@ impl Worker for Heartbeat {
     type Args = Args;
 
     fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
-        let mut link = LinkWatch::new(&*args.bus);
-        link.next(ctx, Message::Link);
+        let link = LinkWatch::new(&*args.bus);
+        link.next(None, ctx, Message::Link);
         Ok(Self { args, link, failing: false })
     }
 
@@ -65,7 +65,7 @@ impl Worker for Heartbeat {
 impl Heartbeat {
     /// A device that came back is seen at once.
     fn on_link(&mut self, state: &LinkState, ctx: &mut Context<Message>) {
-        self.link.next(ctx, Message::Link);
+        self.link.next(Some(state), ctx, Message::Link);
         ctx.waiting_for(waiting_text(state));
         if self.link.is_up() {
             self.on_due(ctx);
@@ -151,3 +151,6 @@ async fn send(bus: &dyn Bus, key: &str, heartbeat: &Document) -> Result<(), BusE
         other => other.map(|_| ()),
     }
 }
+
+#[cfg(test)]
+mod tests;

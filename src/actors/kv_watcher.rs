@@ -47,8 +47,8 @@ impl Worker for KvWatcher {
     type Args = Args;
 
     fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
-        let mut link = super::LinkWatch::new(&*args.bus);
-        link.next(ctx, Message::Link);
+        let link = super::LinkWatch::new(&*args.bus);
+        link.next(None, ctx, Message::Link);
         Ok(Self { args, link, following: None, snapshotting: false, told: BTreeMap::new(), failures: 0 })
     }
 
@@ -71,7 +71,7 @@ impl Worker for KvWatcher {
 
 impl KvWatcher {
     fn on_link(&mut self, state: &LinkState, ctx: &mut Context<Message>) {
-        self.link.next(ctx, Message::Link);
+        self.link.next(Some(state), ctx, Message::Link);
         ctx.waiting_for(super::waiting_text(state));
         // Every connection begins with a full snapshot: what happened meanwhile is not known.
         if let LinkState::Connected { epoch, .. } = state {
@@ -218,3 +218,6 @@ async fn next_batch(mut changes: Changes) -> Batch {
 fn batch(entries: BTreeMap<String, Entry>, rest: Result<Changes, Option<BusError>>) -> Batch {
     Batch { entries: entries.into_values().collect(), rest }
 }
+
+#[cfg(test)]
+mod tests;

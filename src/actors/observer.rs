@@ -258,3 +258,6 @@ fn read_hint(mut hints: Hints, ctx: &mut Context<Message>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

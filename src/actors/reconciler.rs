@@ -269,3 +269,6 @@ fn service_state(slot: &SlotFacts<'_>) -> ServiceState {
         pull: slot.memory.progress.map(|(current, total)| PullProgress { current, total }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,8 +62,8 @@ impl Worker for Reporter {
     type Args = Args;
 
     fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
-        let mut link = LinkWatch::new(&*args.bus);
-        link.next(ctx, Message::Link);
+        let link = LinkWatch::new(&*args.bus);
+        link.next(None, ctx, Message::Link);
         args.deployments.send(Deployments::Ask(Question::Retell));
         args.observer.send(Observer::TellRuntime);
         let mut reporter = Self {
@@ -104,7 +104,7 @@ impl Worker for Reporter {
 
 impl Reporter {
     fn on_link(&mut self, state: &LinkState, ctx: &mut Context<Message>) {
-        self.link.next(ctx, Message::Link);
+        self.link.next(Some(state), ctx, Message::Link);
         ctx.waiting_for(waiting_text(state));
         if self.link.is_up() {
             self.failures = 0;
@@ -363,3 +363,6 @@ async fn write(bus: &dyn Bus, bucket: &BucketSpec, key: &str, value: &Value) -> 
     })?;
     bus.put(bucket.name, key, Bytes::from(document)).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;

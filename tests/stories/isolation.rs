@@ -4,17 +4,27 @@ use crate::harness::{Story, TICK, seconds};
 use fleet_agent::runtime::fake::{Op, Program, Registry};
 use std::time::Duration;
 
+/// Whatever operation of the bad one hangs, the good one is made, updated, repaired and removed.
 #[tokio::test(start_paused = true)]
-async fn a_deployment_whose_start_hangs_delays_no_other() {
-    let story = Story::begin().await;
-    story.apply_and_run("good", demo("demo:1")).await;
-    story.runtime.hang(Op::Start);
-    story.apply("bad", demo("demo:1"));
-    story.until("it hangs", |s| s.runtime.container("fleet-bad.a").is_some()).await;
-    story.pass(seconds(1)).await;
-    story.runtime.release(Op::Start);
-    let revision = story.apply("good", demo("demo:2"));
-    story.within(seconds(5), "the good one is updated", |s| s.is_running("good", revision)).await;
+async fn a_deployment_that_hangs_delays_no_other() {
+    for op in [Op::EnsureNetwork, Op::Create, Op::Start, Op::Rename, Op::Signal, Op::Remove] {
+        let story = Story::begin().await;
+        story.apply_and_run("bad", demo("demo:1")).await;
+        story.apply_and_run("good", demo("demo:1")).await;
+        let calls = story.runtime.calls(op);
+        story.runtime.delay_next(op, seconds(3600));
+        story.apply("bad", demo("demo:2"));
+        story.until("the bad one hangs", |s| s.runtime.calls(op) > calls).await;
+        for image in ["demo:2", "demo:3"] {
+            let revision = story.apply("good", demo(image));
+            story.within(seconds(2), "the good one is updated", |s| s.is_running("good", revision)).await;
+        }
+        story.pass(seconds(1)).await;
+        story.runtime.kill("fleet-good.a");
+        story.within(seconds(1), "repaired", |s| s.runtime.pid("fleet-good.a").is_some()).await;
+        story.delete("good");
+        story.within(seconds(2), "and removed", |s| s.state("good").is_none()).await;
+    }
 }
 
 /// The slot of one deployment is held up for half an hour; others live and change beside it.

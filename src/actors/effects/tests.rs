@@ -1,0 +1,132 @@
+use super::*;
+use crate::actors::tests::{Heard, device, pass, pull, reconcilers, run, running, settle, web};
+use crate::messages::effects::{Asked, Effect};
+use crate::runtime::fake::{FakeRuntime, Op, Program, Registry};
+use crate::supervision::{Address, worker};
+use std::time::Duration;
+
+struct Bench {
+    runtime: FakeRuntime,
+    ownership: OwnershipView,
+    effects: Address<Message>,
+    heard: Heard<Reconciler>,
+}
+
+async fn bench() -> Bench {
+    let runtime = FakeRuntime::new(device());
+    runtime.add_image("demo:1");
+    let (directory, ownership, effects) = (Keyed::new(), OwnershipView::new(true), Address::new());
+    let (child, heard) = reconcilers(&directory);
+    let args = Args {
+        runtime: Arc::new(runtime.clone()),
+        reconcilers: directory.clone(),
+        ownership: ownership.clone(),
+        clock: Clock::start(),
+    };
+    run(vec![child, worker::<Effects>("effects", "", args, effects.clone())]).await;
+    directory.ensure(web());
+    settle().await;
+    Bench { runtime, ownership, effects, heard }
+}
+
+fn slot() -> Lane {
+    Lane::Slot("a".parse().unwrap())
+}
+
+fn image() -> Lane {
+    Lane::Image("a".parse().unwrap())
+}
+
+impl Bench {
+    fn perform(&self, lane: Lane, operation: Operation) {
+        let job = Job { deployment: web(), lane, operation, asked: Asked::default() };
+        self.effects.send(Message::Perform(job));
+    }
+
+    fn cancel(&self, wanted: &str) {
+        let (deployment, unless_it_pulls) = (web(), Some(wanted.to_owned()));
+        let cancel = Message::Cancel { deployment, lane: image(), unless_it_pulls, asked: Asked::default() };
+        self.effects.send(cancel);
+    }
+
+    async fn stop(&self, name: &str) {
+        let id = self.runtime.container(name).unwrap().id;
+        self.perform(slot(), Operation::Stop { id, cause: Cause::Changed });
+    }
+}
+
+fn attached(message: Reconciler) -> Option<Vec<Lane>> {
+    match message {
+        Reconciler::Attached { lanes, .. } => Some(lanes),
+        _ => None,
+    }
+}
+
+fn ended(message: Reconciler) -> Option<Outcome> {
+    match message {
+        Reconciler::Ended(_, outcome) => Some(outcome),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_does_one_thing_at_a_time_and_says_so() {
+    let mut bench = bench().await;
+    running(&bench.runtime, "fleet-web.a").await;
+    bench.runtime.hang(Op::Signal);
+    bench.stop("fleet-web.a").await;
+    bench.stop("fleet-web.a").await;
+    assert_eq!(bench.heard.next(attached).await, [slot()]);
+    assert_eq!(bench.runtime.calls(Op::Signal), 1);
+    bench.runtime.release(Op::Signal);
+    assert!(matches!(bench.heard.next(ended).await, Ok(Effect::Stopped { code: 143, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_ownership_nothing_is_done() {
+    let mut bench = bench().await;
+    running(&bench.runtime, "fleet-web.a").await;
+    bench.ownership.set(false);
+    bench.stop("fleet-web.a").await;
+    assert!(matches!(bench.heard.next(ended).await, Err(Failure::Unknown { code: Code::Internal, .. })));
+    assert_eq!(bench.runtime.calls(Op::Signal), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_ends_when_another_image_is_wanted_and_not_when_it_is_the_same() {
+    let mut bench = bench().await;
+    bench.runtime.registry("big:1", Registry::has_slowly(Program::polite(), 100, Duration::from_secs(10)));
+    bench.perform(image(), pull("big:1"));
+    bench.cancel("big:1");
+    assert_eq!(bench.heard.next(attached).await, [image()], "it goes on");
+    bench.cancel("big:2");
+    assert_eq!(bench.heard.next(attached).await, []);
+    pass(2000).await;
+    assert!(bench.heard.all().into_iter().all(|message| ended(message).is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_ended_before_its_stop_was_stopped() {
+    let mut bench = bench().await;
+    running(&bench.runtime, "fleet-web.a").await;
+    bench.runtime.exit("fleet-web.a", 3);
+    bench.stop("fleet-web.a").await;
+    assert!(matches!(bench.heard.next(ended).await, Ok(Effect::Stopped { code: 3, .. })));
+    assert_eq!(bench.runtime.calls(Op::Signal), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_stops_hold_up_no_other_operation() {
+    let mut bench = bench().await;
+    bench.runtime.add_image_with("demo:1", Program::deaf());
+    for n in 0..2 * OPERATIONS_AT_ONCE {
+        let name = format!("fleet-web.a{n}");
+        running(&bench.runtime, &name).await;
+        let id = bench.runtime.container(&name).unwrap().id;
+        let lane = Lane::Slot(format!("s{n}").parse().unwrap());
+        bench.perform(lane, Operation::Stop { id, cause: Cause::Changed });
+    }
+    bench.perform(Lane::Network, Operation::RemoveNetwork("none".into()));
+    let first = tokio::time::timeout(Duration::from_secs(1), bench.heard.next(ended)).await;
+    assert_eq!(first, Ok(Ok(Effect::NetworkRemoved)));
+}
