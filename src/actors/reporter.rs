@@ -150,7 +150,9 @@ impl Reporter {
 
     /// The actor may be new while the process, and so the content, is not.
     fn on_found_info(&mut self, found: Option<DeviceInfo>) {
-        self.info_found = true;
+        if std::mem::replace(&mut self.info_found, true) {
+            return;
+        }
         let same =
             found.is_some_and(|found| DeviceInfo { updated_at: self.info.updated_at, ..found } == self.info);
         if same {
@@ -159,6 +161,11 @@ impl Reporter {
     }
 
     fn on_found(&mut self, result: Result<Snapshot, BusError>, ctx: &mut Context<Message>) {
+        // Two connections in a row ask twice; what the second read found may be older than what was
+        // sent since the first.
+        if self.found {
+            return;
+        }
         match result {
             Ok(snapshot) => {
                 self.found = true;

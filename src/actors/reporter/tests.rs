@@ -126,3 +126,27 @@ async fn a_bucket_that_refuses_is_tried_with_a_growing_wait() {
     pass(600).await;
     assert!((10..=30).contains(&desk.puts()), "{} puts in ten minutes", desk.puts());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_second_look_found_does_not_undo_what_was_sent_since_the_first() {
+    let desk = desk().await;
+    desk.tell(Phase::Pending);
+    desk.bus.connect();
+    settle().await;
+    assert_eq!(desk.published(), Some(Phase::Pending));
+    desk.bus.disconnect();
+    settle().await;
+    desk.tell(Phase::Running);
+    let entry = crate::domain::source::Entry {
+        key: "state.d1.web".into(),
+        revision: 1,
+        written_at: Timestamp::now(),
+        operation: Operation::Put(Encoding::Json.encode(&state(Phase::Running)).unwrap()),
+    };
+    let incarnation = crate::domain::source::Incarnation("old".into());
+    let late = Snapshot { incarnation, last_sequence: 1, entries: vec![entry] };
+    desk.reporter.send(Message::Found(Ok(late)));
+    desk.bus.connect();
+    settle().await;
+    assert_eq!(desk.published(), Some(Phase::Running));
+}
