@@ -50,6 +50,10 @@ impl Worker for Heartbeat {
         Ok(Self { args, link, failing: false })
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Due => self.on_due(ctx),
