@@ -149,10 +149,12 @@ impl Watchdog {
     /// To be called at regular intervals. An actor comes first: it is often why nothing else runs.
     pub fn look(&mut self) -> Option<Hang> {
         let stuck = self.vitals.0.board.get().and_then(|board| board.look(self.patience));
-        let no_beat = self.beats.look(self.vitals.beats()) > self.patience;
+        let without_beat = self.beats.look(self.vitals.beats());
+        let no_beat = without_beat > self.patience;
         let no_answer = match self.vitals.answers() {
-            Some(answers) => self.answers.look(answers) > self.patience,
-            None => false,
+            // While no task runs nobody could ask it.
+            Some(answers) if without_beat == 0 => self.answers.look(answers) > self.patience,
+            Some(_) | None => false,
         };
         match (stuck, no_beat, no_answer) {
             (Some(stuck), _, _) => Some(Hang::Actor(stuck)),

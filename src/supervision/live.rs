@@ -63,12 +63,8 @@ pub(super) struct Glance {
 
 impl Live {
     pub fn new() -> Self {
-        let activity = Activity {
-            progress: Instant::now(),
-            handling: None,
-            doing: BTreeMap::new(),
-            waiting_for: None,
-        };
+        let activity =
+            Activity { progress: Instant::now(), handling: None, doing: BTreeMap::new(), waiting_for: None };
         Self { since: Timestamp::now(), mailbox: AtomicU64::new(0), activity: Mutex::new(activity) }
     }
 

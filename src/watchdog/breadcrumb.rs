@@ -33,7 +33,12 @@ impl Breadcrumb {
     pub fn new(agent_version: &str, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         reason.truncate(reason.floor_char_boundary(LONGEST_TEXT));
-        Self { at: Timestamp::now(), agent_version: agent_version.to_owned(), pid: std::process::id(), reason }
+        Self {
+            at: Timestamp::now(),
+            agent_version: agent_version.to_owned(),
+            pid: std::process::id(),
+            reason,
+        }
     }
 
     /// Leaves it in the state directory, over an older one.

@@ -119,7 +119,9 @@ async fn the_thread_ends_a_process_whose_only_worker_is_blocked() {
 async fn keep_alives_are_sent_while_there_is_progress() {
     let (sent, keep_alives) = mpsc::channel();
     let limits = Limits { every: Duration::from_secs(1), patience: 30 };
-    let keep_alive: Box<dyn FnMut() + Send> = Box::new(move || drop(sent.send(())));
+    let keep_alive: Box<dyn FnMut() + Send> = Box::new(move || {
+        let _ = sent.send(());
+    });
     let keep_alive = Some((Duration::from_millis(20), keep_alive));
     start(Vitals::default(), limits, Deeds { keep_alive, end: Box::new(|_| ()) }).unwrap();
     for _ in 0..3 {

@@ -16,3 +16,4 @@ mod reconcile;
 mod runtime_faults;
 mod source;
 mod updates;
+mod watchdog;
