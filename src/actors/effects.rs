@@ -34,9 +34,15 @@ pub struct Args {
 
 pub struct Effects {
     args: Args,
-    lanes: BTreeMap<(DeploymentName, Lane), TaskId>,
+    lanes: BTreeMap<(DeploymentName, Lane), Running>,
     operations: Arc<Semaphore>,
     pulls: Arc<Semaphore>,
+}
+
+struct Running {
+    task: TaskId,
+    /// The image, when this is a pull.
+    pulls: Option<String>,
 }
 
 impl Worker for Effects {
@@ -60,7 +66,10 @@ impl Worker for Effects {
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Perform(job) => self.on_perform(job, ctx),
-            Message::Cancel { deployment, lane, asked } => self.on_cancel(deployment, lane, asked, ctx),
+            Message::Cancel { deployment, lane, unless_it_pulls, asked } => {
+                self.on_cancel(deployment.clone(), lane, unless_it_pulls.as_deref(), ctx);
+                self.on_attach(&deployment, asked);
+            }
             Message::Attach { deployment, asked } => self.on_attach(&deployment, asked),
             Message::Ended { deployment, lane, outcome } => self.on_ended(deployment, lane, outcome),
         }
@@ -82,13 +91,22 @@ impl Effects {
         }
         log_begin(&deployment, &operation);
         let what = format!("{} for {deployment}", describe(&operation));
+        let pulls = match &operation {
+            Operation::Pull { image } => Some(image.clone()),
+            Operation::Create(_)
+            | Operation::Start(_)
+            | Operation::Stop { .. }
+            | Operation::Remove { .. }
+            | Operation::Rename { .. }
+            | Operation::RemoveNetwork(_) => None,
+        };
         let work = self.work(&deployment, &lane, operation);
         let ended = (deployment.clone(), lane.clone());
         let task = ctx.spawn(what, async move {
             let outcome = work.await;
             Message::Ended { deployment: ended.0, lane: ended.1, outcome }
         });
-        self.lanes.insert((deployment, lane), task);
+        self.lanes.insert((deployment, lane), Running { task, pulls });
     }
 
     /// The operation as a future that owns all it needs: it may outlive the reconciler that asked.
@@ -120,13 +138,16 @@ impl Effects {
         &mut self,
         deployment: DeploymentName,
         lane: Lane,
-        asked: Asked,
+        unless_it_pulls: Option<&str>,
         ctx: &mut Context<Message>,
     ) {
-        if let (Lane::Image(_), Some(task)) = (&lane, self.lanes.remove(&(deployment.clone(), lane.clone())))
+        let key = (deployment, lane);
+        let pulls = self.lanes.get(&key).and_then(|running| running.pulls.as_deref());
+        if pulls.is_some()
+            && pulls != unless_it_pulls
+            && let Some(running) = self.lanes.remove(&key)
         {
-            ctx.cancel(task);
-            self.on_attach(&deployment, asked);
+            ctx.cancel(running.task);
         }
     }
 

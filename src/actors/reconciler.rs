@@ -41,7 +41,7 @@ impl Worker for Reconciler {
 
     fn start(args: Args, _ctx: &mut Context<Message>) -> Result<Self, Fault> {
         // An operation of the incarnation before may still run: its lane is found busy.
-        let picture = Picture::new(args.name.clone());
+        let picture = Picture::new(args.name.clone(), args.clock.now());
         args.effects.send(Effects::Attach { deployment: args.name.clone(), asked: picture.asked() });
         args.observer.send(Observer::Look(args.name.clone()));
         args.deployments.send(Deployments::Child(args.name.clone(), ChildNews::Started));
@@ -74,7 +74,13 @@ impl Reconciler {
     fn cancel(&mut self, change: impl FnOnce(&mut Picture) -> Vec<Lane>) {
         for lane in change(&mut self.picture) {
             let (deployment, asked) = (self.args.name.clone(), self.picture.asked());
-            self.args.effects.send(Effects::Cancel { deployment, lane, asked });
+            let unless_it_pulls = match &lane {
+                Lane::Image(service) => {
+                    self.picture.target(service).map(|target| target.service.image.clone())
+                }
+                Lane::Slot(_) | Lane::Network => None,
+            };
+            self.args.effects.send(Effects::Cancel { deployment, lane, unless_it_pulls, asked });
         }
     }
 
@@ -113,8 +119,10 @@ impl Reconciler {
             }
             Err(Failure::Unknown { code, message }) => {
                 self.picture.failed(lane, Setback { code, message, unsure: true }, now, dice);
-                self.look();
             }
+        }
+        if self.picture.is_unsure(lane) {
+            self.look();
         }
     }
 
@@ -155,7 +163,7 @@ impl Reconciler {
                 self.perform(&service, action);
             }
         }
-        if self.picture.wants_network_removed() {
+        if self.picture.wants_network_removed(now) {
             self.picture.network_removal_begun();
             self.ask(Lane::Network, Operation::RemoveNetwork(network_name(&self.args.name)));
         }

@@ -45,7 +45,8 @@ pub struct Reporter {
     pending: BTreeMap<Key, Value>,
     sending: BTreeSet<Key>,
     /// What the bucket is known to hold: states that did not change are not written again.
-    published: BTreeMap<DeploymentName, DeploymentState>,
+    /// None: there is something, but what it says is not known.
+    published: Published,
     /// Whether the bucket was read: before, nothing is known of what it holds.
     found: bool,
     info_found: bool,
@@ -168,7 +169,7 @@ impl Reporter {
                 self.published = published(&snapshot);
                 let Self { pending, published, .. } = self;
                 pending.retain(|key, value| match (key, value) {
-                    (Key::State(name), Value::State(state)) => is_change(published.get(name), state),
+                    (Key::State(_), Value::State(state)) => is_news(published, state),
                     (Key::State(name), Value::Absent) => published.contains_key(name),
                     (Key::State(_), Value::Info(_)) | (Key::Info, _) => true,
                 });
@@ -180,10 +181,11 @@ impl Reporter {
 
     fn on_state(&mut self, state: DeploymentState, ctx: &mut Context<Message>) {
         self.pulse(&state, ctx);
+        if let Some(keep) = &mut self.keep {
+            keep.insert(state.deployment.clone());
+        }
         let key = Key::State(state.deployment.clone());
-        let unchanged = self.found
-            && !self.sending.contains(&key)
-            && !is_change(self.published.get(&state.deployment), &state);
+        let unchanged = self.found && !self.sending.contains(&key) && !is_news(&self.published, &state);
         if unchanged {
             self.pending.remove(&key);
         } else {
@@ -214,7 +216,9 @@ impl Reporter {
 
     /// Deletes the keys of deployments of which nothing is left but their state.
     fn prune(&mut self) {
-        if let (true, Some(keep)) = (self.found, self.keep.take()) {
+        if self.found
+            && let Some(keep) = self.keep.take()
+        {
             let old = self.published.keys().filter(|name| !keep.contains(*name)).cloned();
             let old: Vec<_> = old.map(|name| (Key::State(name), Value::Absent)).collect();
             self.pending.extend(old);
@@ -277,6 +281,10 @@ impl Reporter {
     fn on_sent(&mut self, key: Key, value: Value, result: Result<(), BusError>, ctx: &mut Context<Message>) {
         self.sending.remove(&key);
         if let Err(error) = result {
+            if let (Key::State(name), Value::State(_)) = (key, value) {
+                // It may have been written all the same.
+                self.published.insert(name, None);
+            }
             return self.on_failure(&error, ctx);
         }
         self.failures = 0;
@@ -284,7 +292,7 @@ impl Reporter {
             self.pending.remove(&key);
         }
         match (key, value) {
-            (Key::State(name), Value::State(state)) => drop(self.published.insert(name, *state)),
+            (Key::State(name), Value::State(state)) => drop(self.published.insert(name, Some(*state))),
             (Key::State(name), Value::Absent) => drop(self.published.remove(&name)),
             (Key::State(_), Value::Info(_)) | (Key::Info, _) => {}
         }
@@ -323,11 +331,17 @@ fn device_info(args: &Args) -> DeviceInfo {
     }
 }
 
+type Published = BTreeMap<DeploymentName, Option<DeploymentState>>;
+
+fn is_news(published: &Published, state: &DeploymentState) -> bool {
+    is_change(published.get(&state.deployment).and_then(Option::as_ref), state)
+}
+
 /// The states in a snapshot of the bucket; what is unreadable is written anew.
-fn published(snapshot: &Snapshot) -> BTreeMap<DeploymentName, DeploymentState> {
+fn published(snapshot: &Snapshot) -> Published {
     let states = put_values(snapshot).filter_map(|(key, value)| {
         let name: DeploymentName = key.rsplit('.').next()?.parse().ok()?;
-        Some((name, Encoding::Json.decode(value).ok()?))
+        Some((name, Encoding::Json.decode(value).ok()))
     });
     states.collect()
 }

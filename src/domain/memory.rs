@@ -108,6 +108,9 @@ impl Memory {
 
     /// Compares with what was seen before: a death is counted once, a long life forgives.
     pub fn observe(&mut self, target: &Target, view: &View, now: Moment, dice: Dice) {
+        if view.all().any(|container| target.digest_is(container)) {
+            self.prepared();
+        }
         let Some(main) = &view.main else {
             self.alive = None;
             return;

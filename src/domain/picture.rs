@@ -1,5 +1,5 @@
 //! One deployment as its reconciler knows it: what is wanted, what was seen, what is being done.
-use super::backoff::Dice;
+use super::backoff::{Backoff, Dice};
 use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
 use super::memory::{About, Image, Memory, Trouble};
@@ -55,6 +55,8 @@ pub struct Setback {
 #[derive(Debug, Clone)]
 pub struct Picture {
     name: DeploymentName,
+    /// Looks that began before may lack what former incarnations did.
+    born: Moment,
     order: Order,
     containers: BTreeMap<ContainerId, Container>,
     slots: BTreeMap<ServiceName, Slot>,
@@ -63,6 +65,8 @@ pub struct Picture {
     busy: BTreeMap<Lane, Busy>,
     asked: Asked,
     network_gone: bool,
+    /// Attempts to remove the network.
+    network: Backoff,
     blinded: Option<String>,
 }
 
@@ -83,9 +87,10 @@ struct Slot {
 }
 
 impl Picture {
-    pub fn new(name: DeploymentName) -> Self {
+    pub fn new(name: DeploymentName, born: Moment) -> Self {
         Self {
             name,
+            born,
             order: Order::None,
             containers: BTreeMap::new(),
             slots: BTreeMap::new(),
@@ -93,6 +98,7 @@ impl Picture {
             busy: BTreeMap::new(),
             asked: Asked::default(),
             network_gone: false,
+            network: Backoff::default(),
             blinded: None,
         }
     }
@@ -137,6 +143,9 @@ impl Picture {
 
     /// Takes what was seen, except where something was done since the look began.
     pub fn observed(&mut self, begun: Moment, containers: Vec<Container>, now: Moment, dice: Dice) {
+        if begun < self.born {
+            return;
+        }
         (self.seen, self.blinded) = (true, None);
         let stale =
             |slots: &BTreeMap<ServiceName, Slot>, busy: &BTreeMap<Lane, Busy>, service: &ServiceName| {
@@ -155,8 +164,13 @@ impl Picture {
         for service in services {
             if !stale(&self.slots, &self.busy, &service) {
                 self.refresh(&service, now, dice);
-                self.slot(&service).unsure = false;
-                self.slot(&service).memory.tick();
+                let is_clear = self.is_clear(&service, now);
+                let slot = self.slot(&service);
+                slot.unsure = false;
+                slot.memory.tick();
+                if is_clear {
+                    slot.memory.cleared();
+                }
             }
         }
     }
@@ -164,8 +178,9 @@ impl Picture {
     /// Services that came and went must not pile up.
     fn forget_empty_slots(&mut self) {
         let Self { slots, order, containers, busy, .. } = self;
-        slots.retain(|name, _| {
-            matches!(order, Order::Run(wanted) if wanted.targets.contains_key(name))
+        slots.retain(|name, slot| {
+            slot.unsure
+                || matches!(order, Order::Run(wanted) if wanted.targets.contains_key(name))
                 || containers.values().any(|container| container.service == *name)
                 || busy.keys().any(|lane| matches!(lane, Lane::Slot(of) | Lane::Image(of) if of == name))
         });
@@ -232,12 +247,16 @@ impl Picture {
         self.busy.insert(lane, Busy { about, since: self.asked });
     }
 
-    /// The lane is free again; for a slot, what was seen before is stale now.
+    /// The lane is free again; for a slot, what was seen before is stale now. An operation that a former
+    /// incarnation asked for was planned from what this one may never have seen: look first.
     fn free(&mut self, lane: &Lane, now: Moment) -> Option<About> {
+        let about = self.busy.remove(lane).and_then(|busy| busy.about);
         if let Lane::Slot(service) = lane {
-            self.slot(service).touched = now;
+            let slot = self.slot(service);
+            slot.touched = now;
+            slot.unsure |= about.is_none();
         }
-        self.busy.remove(lane)?.about
+        about
     }
 
     /// A container is now as given: created, found, started.
@@ -338,7 +357,7 @@ impl Picture {
         match lane {
             Lane::Slot(service) => {
                 let slot = self.slot(service);
-                slot.unsure = unsure;
+                slot.unsure |= unsure;
                 match about {
                     Some(About::Preparing) => slot.memory.prepare_failed(code, message, now, dice),
                     Some(About::Running) => slot.memory.start_failed(code, message, now, dice),
@@ -350,7 +369,7 @@ impl Picture {
                 (memory.image, memory.progress) = (Image::Missing, None);
                 memory.prepare_failed(code, message, now, dice);
             }
-            Lane::Network => {}
+            Lane::Network => self.network.failed(now, dice),
         }
     }
 
@@ -360,7 +379,11 @@ impl Picture {
     }
 
     /// Whether nothing is left but the network.
-    pub fn wants_network_removed(&self) -> bool {
+    pub fn wants_network_removed(&self, now: Moment) -> bool {
+        self.has_only_network() && self.network.is_due(now)
+    }
+
+    fn has_only_network(&self) -> bool {
         self.order == Order::Vanish && self.is_empty() && !self.network_gone
     }
 
@@ -382,12 +405,7 @@ impl Picture {
         if held || slot.unsure || self.busy.contains_key(&Lane::Slot(name.clone())) {
             return Step::Wait(None);
         }
-        let view = self.view(name);
-        let step = match (self.target(name), &self.order) {
-            (Some(target), _) => plan(target, &view, &slot.memory, now),
-            (None, Order::Vanish) => vacate(&view, Cause::Removed),
-            (None, Order::Run(_) | Order::None) => vacate(&view, Cause::Dropped),
-        };
+        let step = self.plan(name, &slot.memory, now);
         match &step {
             Step::Do(action) if about(action) == About::Clearing && !slot.memory.clears.is_due(now) => {
                 Step::Wait(slot.memory.clears.retry_at())
@@ -396,18 +414,42 @@ impl Picture {
         }
     }
 
+    fn plan(&self, name: &ServiceName, memory: &Memory, now: Moment) -> Step {
+        let view = self.view(name);
+        match (self.target(name), &self.order) {
+            (Some(target), _) => plan(target, &view, memory, now),
+            (None, Order::Vanish) => vacate(&view, Cause::Removed),
+            (None, Order::Run(_) | Order::None) => vacate(&view, Cause::Dropped),
+        }
+    }
+
+    /// Whether nothing is in the way: what could not be cleared, as far as was known, is gone.
+    fn is_clear(&self, name: &ServiceName, now: Moment) -> bool {
+        self.slots.get(name).is_some_and(|slot| match self.plan(name, &slot.memory, now) {
+            Step::Done(_) => true,
+            Step::Do(action) => about(&action) != About::Clearing,
+            Step::Wait(_) => false,
+        })
+    }
+
     /// When somebody has to look again although nothing happens.
     pub fn wake_at(&self, steps: &[(ServiceName, Step)], now: Moment) -> Option<Moment> {
         let waits = steps.iter().filter_map(|(_, step)| match step {
             Step::Wait(until) => *until,
             Step::Do(_) | Step::Done(_) => None,
         });
-        waits.chain(self.doubts().filter(|until| *until > now)).min()
+        let network = self.network.retry_at().filter(|_| self.has_only_network());
+        waits.chain(network).chain(self.doubts()).filter(|at| *at > now).min()
     }
 
     /// Whether some container lived long enough to be believed: only a look can tell.
     pub fn wants_a_look(&self, now: Moment) -> bool {
         self.doubts().any(|until| until <= now)
+    }
+
+    /// Whether nothing can be planned for this lane's slot before a look.
+    pub fn is_unsure(&self, lane: &Lane) -> bool {
+        matches!(lane, Lane::Slot(service) if self.slots.get(service).is_some_and(|slot| slot.unsure))
     }
 
     fn doubts(&self) -> impl Iterator<Item = Moment> {

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 pub enum Effects {
     /// Begin this, unless its lane is busy: then the running operation's end is the answer.
     Perform(Job),
-    /// End what runs in this lane; only a pull can be ended.
-    Cancel { deployment: DeploymentName, lane: Lane, asked: Asked },
+    /// End what runs in this lane; only a pull can be ended, and not the one of this image.
+    Cancel { deployment: DeploymentName, lane: Lane, unless_it_pulls: Option<String>, asked: Asked },
     /// Tell this deployment's reconciler which of its lanes are busy.
     Attach { deployment: DeploymentName, asked: Asked },
     /// From an operation's own task.

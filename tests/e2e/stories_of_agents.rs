@@ -71,6 +71,7 @@ async fn every_actor_can_be_restarted_in_turn_and_no_container_notices() {
         assert!(answer.body["restarts"].as_u64().unwrap() >= 1, "{answer:?}");
         all_up(&device, &paths).await;
     }
+    assert_eq!(device.lives(), before);
     // It still does its work.
     let revision = device.put("other", deployment(&[steady("b")])).await;
     device.running("other", revision).await;

@@ -2,7 +2,7 @@
 use crate::device::{Device, ID};
 use crate::documents::{deployment, steady};
 use crate::operator::Reply;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
 /// The same request in both encodings; both must be answered alike.
@@ -79,6 +79,18 @@ async fn refused_commands_say_why_and_a_command_acts_once_per_id() {
     assert_eq!(code, 400);
     let unknown = device.operator.ask_raw("plan", "{}").await.unwrap_err();
     assert!(unknown.contains("no responders"), "{unknown}");
+
+    // An answer goes to inboxes only: another subject could be one that the asker may not write to.
+    let mut elsewhere = device.operator.client.subscribe("elsewhere").await.unwrap();
+    let subject = format!("device-command.{ID}.ping");
+    device.operator.client.publish_with_reply(subject, "elsewhere", "".into()).await.unwrap();
+    let ignored = async || {
+        let said = device.log.text().contains("command ignored");
+        if said { Ok(()) } else { Err("the log does not tell of it".into()) }
+    };
+    device.eventually("a command with such a reply subject is ignored", ignored).await;
+    assert_eq!(device.operator.ask("ping", json!({})).await.code, 200);
+    assert!(elsewhere.next().now_or_never().is_none(), "it was answered");
 
     let restart = json!({"name": "heartbeat", "command_id": "once"});
     let first = device.operator.ask("actor-restart", restart.clone()).await;

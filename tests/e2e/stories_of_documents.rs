@@ -22,7 +22,10 @@ async fn bad_documents_are_refused_by_name_and_disturb_no_other() {
     device.put("not-yet", deployment(&[with(steady("a"), json!({"user": "nobody"}))])).await;
     let document = deployment(&[with(steady("a"), json!({"ports": ["80"], "image": ""}))]);
     let bad = device.put("was-good", document).await;
+    let note = "x".repeat(256 * 1024);
+    device.put("too-big", deployment(&[with(steady("a"), json!({"note": note}))])).await;
     refused(&device, "no-json", "invalid-spec").await;
+    refused(&device, "too-big", "invalid-spec").await;
     assert!(refused(&device, "no-type", "unsupported-type").await.contains("PodmanV9"));
     let message = refused(&device, "not-yet", "invalid-spec").await;
     assert!(message.contains("data.services[0].user"), "{message}");
@@ -36,7 +39,7 @@ async fn bad_documents_are_refused_by_name_and_disturb_no_other() {
     device.put("too.deep", deployment(&[steady("a")])).await;
     let beat = device.heartbeat("bad keys are told", |beat| beat["reasons"] == json!(["invalid-key"])).await;
     assert_eq!(beat["health"], "degraded");
-    let counts = json!({"total": 5, "running": 1, "failed": 4});
+    let counts = json!({"total": 6, "running": 1, "failed": 5});
     device.heartbeat("all are counted", |beat| beat["deployments"] == counts).await;
 
     device.several_ticks().await;

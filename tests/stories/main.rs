@@ -7,12 +7,16 @@ mod harness;
 mod world;
 
 mod actors;
+mod bombs;
+mod chaos;
 mod crash_loop;
 mod isolation;
 mod ledger;
 mod offline;
+mod panics;
 mod pulls;
 mod reconcile;
+mod reporting;
 mod runtime_faults;
 mod source;
 mod updates;

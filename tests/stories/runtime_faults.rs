@@ -108,6 +108,7 @@ async fn a_foreign_container_with_our_name_is_never_touched() {
 async fn a_container_that_was_killed_is_back_at_once() {
     let story = Story::begin().await;
     story.apply_and_run("web", demo("demo:1")).await;
+    story.pass(seconds(1)).await;
     let pid = story.runtime.pid("fleet-web.a");
     story.runtime.kill("fleet-web.a");
     let is_back = |s: &Story| s.runtime.pid("fleet-web.a").is_some_and(|new| Some(new) != pid);
@@ -175,4 +176,18 @@ async fn after_a_reboot_every_container_is_started_again_and_none_created() {
     story.boot().await;
     story.until("it runs", |s| s.live() == ["fleet-web.a"]).await;
     assert_eq!(story.runtime.journal(), ["start fleet-web.a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_cannot_be_removed_is_not_tried_in_a_spin() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    for _ in 0..6 {
+        story.runtime.fail_next(Op::RemoveNetwork, ErrorKind::Refused, "network is in use");
+    }
+    story.delete("web");
+    story.pass(seconds(10)).await;
+    let tried = story.runtime.calls(Op::RemoveNetwork);
+    assert!((2..=5).contains(&tried), "{tried} times in 10 s");
+    story.until("it is gone", |s| s.runtime.networks().is_empty() && s.state("web").is_none()).await;
 }

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Disk {
     ledger: FakeLedger,
     is_full: AtomicBool,
+    is_unreadable: AtomicBool,
+    is_forgetful: AtomicBool,
     runtime: FakeRuntime,
     /// The name in each durable record, with the effects on the runtime that came before it.
     saved: Mutex<Vec<(DeploymentName, Vec<String>)>>,
@@ -21,12 +23,29 @@ pub struct Disk {
 impl Disk {
     pub fn new(runtime: FakeRuntime) -> Self {
         let ledger = FakeLedger::default();
-        Self { ledger, is_full: AtomicBool::new(false), runtime, saved: Mutex::default() }
+        Self {
+            ledger,
+            is_full: AtomicBool::new(false),
+            is_unreadable: AtomicBool::new(false),
+            is_forgetful: AtomicBool::new(false),
+            runtime,
+            saved: Mutex::default(),
+        }
     }
 
     /// From now on every write fails, or none.
     pub fn is_full(&self, full: bool) {
         self.is_full.store(full, Ordering::SeqCst);
+    }
+
+    /// From now on no read succeeds, or each.
+    pub fn is_unreadable(&self, unreadable: bool) {
+        self.is_unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    /// Whatever was written is not there when it is read.
+    pub fn forget_everything(&self) {
+        self.is_forgetful.store(true, Ordering::SeqCst);
     }
 
     pub fn writes(&self) -> Vec<Write> {
@@ -43,13 +62,22 @@ impl Disk {
         if !self.is_full.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let source = ErrorKind::StorageFull.into();
-        Err(StoreError { operation: "write", path: PathBuf::from("/fake"), source })
+        Err(failed("write", ErrorKind::StorageFull))
     }
+}
+
+fn failed(operation: &'static str, kind: ErrorKind) -> StoreError {
+    StoreError { operation, path: PathBuf::from("/fake"), source: kind.into() }
 }
 
 impl LedgerStore for Disk {
     fn load(&self) -> Result<Ledger, StoreError> {
+        if self.is_unreadable.load(Ordering::SeqCst) {
+            return Err(failed("read", ErrorKind::PermissionDenied));
+        }
+        if self.is_forgetful.load(Ordering::SeqCst) {
+            return Ok(Ledger::default());
+        }
         self.ledger.load()
     }
 

@@ -203,7 +203,8 @@ impl Desk {
         let request: ActorRestartRequest = self.decode(payload)?;
         let board = self.board()?.clone();
         let name = board.resolve(&request.name).map_err(|error| restart_refused(&error))?;
-        Ok((board, name))
+        let is_root = board.actors().first().is_some_and(|root| root.name == name);
+        if is_root { Err(restart_refused(&RestartError::Root)) } else { Ok((board, name)) }
     }
 }
 

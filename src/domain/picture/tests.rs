@@ -18,7 +18,7 @@ fn slot() -> Lane {
 /// One service `a`, wanted, looked at, nothing there yet.
 fn picture() -> Picture {
     let document = br#"{"type": "PodmanV0", "data": {"services": [{"name": "a", "image": "demo:1"}]}}"#;
-    let mut picture = Picture::new("web".parse().unwrap());
+    let mut picture = Picture::new("web".parse().unwrap(), at(1));
     picture.want(Arc::new(Wanted::read(document, 1).unwrap()));
     picture.observed(at(1), vec![], at(1), EVEN);
     picture
@@ -29,9 +29,9 @@ fn begin(picture: &mut Picture) -> Asked {
     picture.asked()
 }
 
-/// A start whose outcome is this, at second 2.
-fn start(picture: &mut Picture, status: Status) {
-    let container = Container {
+/// A container of the wanted digest in the slot.
+fn container(picture: &Picture, status: Status) -> Container {
+    Container {
         id: ContainerId::new("1"),
         name: "fleet-web.a".into(),
         deployment: "web".parse().unwrap(),
@@ -40,7 +40,12 @@ fn start(picture: &mut Picture, status: Status) {
         status,
         image_id: None,
         started_at: None,
-    };
+    }
+}
+
+/// A start whose outcome is this, at second 2.
+fn start(picture: &mut Picture, status: Status) {
+    let container = container(picture, status);
     picture.begun(slot(), &Action::Start(container.id.clone()));
     picture.became(&slot(), container, at(2), EVEN);
 }
@@ -100,4 +105,51 @@ fn a_crash_loop_that_seems_over_asks_for_one_look_and_no_alarm_in_the_past() {
     let wake_at = |now| picture.wake_at(&picture.steps(now), now);
     assert_eq!((wake_at(at(3)), picture.wants_a_look(at(3))), (Some(at(12)), false));
     assert_eq!((wake_at(at(12)), picture.wants_a_look(at(12))), (None, true));
+}
+
+#[test]
+fn after_an_operation_of_a_former_incarnation_nothing_is_planned_before_a_look() {
+    let mut picture = picture();
+    picture.attached(vec![slot()], picture.asked(), at(2));
+    picture.cleared(&slot(), at(3), |_| ());
+    assert!(picture.is_unsure(&slot()));
+    assert_eq!(picture.steps(at(3)), [(service(), Step::Wait(None))]);
+    picture.observed(at(3), vec![], at(4), EVEN);
+    assert_eq!(picture.steps(at(4)), [(service(), Step::Do(Action::Create(Role::Main)))]);
+}
+
+#[test]
+fn a_look_that_began_before_this_incarnation_shows_nothing() {
+    let mut picture = Picture::new("web".parse().unwrap(), at(5));
+    picture.observed(at(4), vec![], at(6), EVEN);
+    assert!(!picture.is_empty());
+    picture.observed(at(5), vec![], at(6), EVEN);
+    assert!(picture.is_empty());
+}
+
+#[test]
+fn a_network_that_cannot_be_removed_is_tried_with_a_growing_wait() {
+    let mut picture = picture();
+    picture.vanish();
+    for _ in 0..3 {
+        picture.observed(at(1), vec![], at(1), EVEN);
+        picture.network_removal_begun();
+        let setback = Setback { code: Code::Start, message: String::new(), unsure: false };
+        picture.failed(&Lane::Network, setback, at(1), EVEN);
+    }
+    assert!(!picture.wants_network_removed(at(2)));
+    assert_eq!(picture.wake_at(&picture.steps(at(1)), at(1)), Some(at(3)));
+    assert!(picture.wants_network_removed(at(3)));
+}
+
+#[test]
+fn trouble_with_an_operation_that_happened_all_the_same_ends_with_the_look() {
+    let mut picture = picture();
+    begin(&mut picture);
+    let lost = Setback { code: Code::Timeout, message: "the answer was lost".into(), unsure: true };
+    picture.failed(&slot(), lost, at(2), EVEN);
+    assert!(picture.slot(&service()).memory.trouble.is_some());
+    let container = container(&picture, Status::Created);
+    picture.observed(at(3), vec![container], at(3), EVEN);
+    assert_eq!(picture.slot(&service()).memory.trouble, None);
 }
