@@ -2,13 +2,9 @@
 use crate::documents::demo;
 use crate::harness::Story;
 use fleet_agent::runtime::fake::Op;
-use fleet_agent::watchdog::{Vitals, Watchdog};
+use fleet_agent::watchdog::{Limits, Vitals, Watchdog};
 use fleet_contracts::commands::ActorState;
 use serde_json::Value;
-use std::time::Duration;
-
-const EVERY: Duration = Duration::from_secs(1);
-const PATIENCE: u32 = 30;
 
 #[tokio::test(start_paused = true)]
 async fn a_runtime_and_a_network_that_hang_for_an_hour_are_no_hang_of_the_agent() {
@@ -19,13 +15,13 @@ async fn a_runtime_and_a_network_that_hang_for_an_hour_are_no_hang_of_the_agent(
         story.runtime.hang(op);
     }
     story.bus.disconnect();
-    let vitals = Vitals::default();
+    let (vitals, limits) = (Vitals::default(), Limits::default());
     vitals.board(story.root().board());
     vitals.root(story.root().clone());
-    tokio::spawn(vitals.clone().beat(EVERY));
-    let mut dog = Watchdog::new(vitals, PATIENCE);
-    for _ in 0..3600 {
-        story.pass(EVERY).await;
+    tokio::spawn(vitals.clone().beat(limits.every));
+    let mut dog = Watchdog::new(vitals, limits.patience);
+    for _ in 0..1200 {
+        story.pass(limits.every).await;
         assert_eq!(dog.look(), None);
     }
     let stuck = |actor: &fleet_contracts::commands::Actor| actor.state == ActorState::Stuck;
