@@ -10,7 +10,10 @@ use crate::store::disk::DiskLedger;
 use crate::store::lock::{LockError, StateLock};
 use crate::supervision::Ended;
 use crate::tree::{self, Parts};
+use crate::watchdog::breadcrumb::{self, Breadcrumb};
+use crate::watchdog::{self, Deeds, Limits, Vitals};
 use crate::{inventory, systemd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +37,8 @@ pub enum AppError {
     Bus(#[from] BusError),
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] std::io::Error),
+    #[error("cannot start the watchdog: {0}")]
+    Watchdog(#[source] std::io::Error),
     #[error("the supervision tree gave up: {0}")]
     GaveUp(String),
 }
@@ -53,14 +58,17 @@ pub async fn run(config: Config) -> Result<Stopped, AppError> {
     tracing::info!(version = VERSION, %device, instance, epoch = lock.epoch(), "fleet-agent starts");
     let mut signals = Signals::new()?;
     let bus = Arc::new(bus(&config).await?);
-    let root = tree::run(parts(&config, identity, lock.clone(), bus.clone())?).await;
+    let state_dir = config.agent.state_dir.clone();
+    let parts = parts(&config, identity, lock.clone(), bus.clone())?;
+    let vitals = watched(&state_dir)?;
+    let root = tree::run_watched(parts, |board| vitals.board(board)).await;
+    vitals.root(root.clone());
     systemd::ready("running");
-    let keep_alive = tokio::spawn(systemd::keep_alive(root.clone()));
     let end = tokio::select! {
         asked = signals.next() => Ok(asked),
         ended = root.wait() => Err(ended),
     };
-    keep_alive.abort();
+    vitals.stopping();
     systemd::stopping();
     let result = match end {
         Ok(asked) => {
@@ -68,12 +76,33 @@ pub async fn run(config: Config) -> Result<Stopped, AppError> {
             root.stop(STOP_WITHIN).await;
             Ok(asked)
         }
-        Err(Ended::GaveUp(why)) => Err(AppError::GaveUp(why)),
-        Err(Ended::Stopped) => Err(AppError::GaveUp("the tree stopped without being asked".into())),
+        Err(Ended::GaveUp(why)) => Err(gave_up(&state_dir, why)),
+        Err(Ended::Stopped) => Err(gave_up(&state_dir, "the tree stopped without being asked".into())),
     };
     bus.close(CLOSE_WITHIN).await;
     drop(lock);
     result
+}
+
+fn watched(state_dir: &Path) -> Result<Vitals, AppError> {
+    let vitals = Vitals::default();
+    let state_dir = state_dir.to_owned();
+    let keep_alive: Box<dyn FnMut() + Send> = Box::new(systemd::keep_alive);
+    let deeds = Deeds {
+        keep_alive: systemd::keep_alive_interval().map(|every| (every, keep_alive)),
+        end: Box::new(move |hang| {
+            breadcrumb::end_process(&state_dir, Breadcrumb::new(VERSION, format!("stuck: {hang}")))
+        }),
+    };
+    watchdog::start(vitals.clone(), Limits::default(), deeds).map_err(AppError::Watchdog)?;
+    Ok(vitals)
+}
+
+fn gave_up(state_dir: &Path, why: String) -> AppError {
+    if let Err(error) = Breadcrumb::new(VERSION, format!("gave up: {why}")).leave(state_dir) {
+        tracing::warn!(%error, "the next process will not know why this one ended");
+    }
+    AppError::GaveUp(why)
 }
 
 fn parts(
@@ -99,6 +128,7 @@ fn parts(
         heartbeat_every: agent.heartbeat,
         reconcile_every: agent.reconcile,
         clock_synced: inventory::clock_synced,
+        last_crash: breadcrumb::collect(&agent.state_dir),
     })
 }
 

@@ -17,3 +17,4 @@ pub mod supervision;
 pub mod systemd;
 pub mod telemetry;
 pub mod tree;
+pub mod watchdog;

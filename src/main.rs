@@ -16,7 +16,7 @@ compile_error!("fleet-agent needs panic = \"unwind\": an actor's panic must not 
 const USAGE: u8 = 64;
 /// sysexits(3) EX_UNAVAILABLE: another instance owns the state directory.
 const UNAVAILABLE: u8 = 69;
-/// sysexits(3) EX_SOFTWARE: the supervision tree gave up; systemd restarts the process.
+/// sysexits(3) EX_SOFTWARE: the supervision tree gave up, or the watchdog did; systemd restarts the process.
 const SOFTWARE: u8 = 70;
 /// 128 + the signal's number, as shells say it.
 const INTERRUPTED: u8 = 130;
@@ -50,7 +50,7 @@ Every setting can also be given as FLEET_AGENT__SECTION__KEY in the environment,
 FLEET_AGENT__AGENT__DEVICE_ID=gw-17. RUST_LOG sets the log filter (default: info).
 
 Exit codes: 0 a one-shot subcommand succeeded; 1 it did not; 64 bad usage or configuration;
-69 another instance owns the state directory; 70 the supervision tree gave up;
+69 another instance owns the state directory; 70 the supervision tree gave up, or hung;
 130, 143 stopped in order by SIGINT, SIGTERM. Containers run on in any case.";
 
 fn main() -> ExitCode {
@@ -83,7 +83,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Two workers: with one, a blocked handler would stop the watchdog's keep-alives and supervision too.
+/// Two workers: with one, a blocked handler would stop supervision too, and nobody could see from afar which
+/// one it is.
 fn within_tokio(work: impl Future<Output = u8>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => {
@@ -124,6 +125,7 @@ async fn run(config: Config) -> u8 {
                 app::AppError::Lock(LockError::Store(_))
                 | app::AppError::Store(_)
                 | app::AppError::Signals(_)
+                | app::AppError::Watchdog(_)
                 | app::AppError::GaveUp(_) => SOFTWARE,
             }
         }

@@ -12,6 +12,7 @@ mod crew;
 mod failure;
 mod keyed;
 mod launch;
+mod live;
 mod node;
 mod root;
 mod slot;
@@ -20,12 +21,12 @@ mod supervisor;
 mod worker;
 
 pub use address::{Address, AskError, Reply};
-pub use board::{Board, RestartError, RestartOutcome};
+pub use board::{Board, RestartError, RestartOutcome, Stuck};
 pub use budget::Budget;
 pub use context::{Context, TaskId};
 pub use failure::Fault;
 pub use keyed::Keyed;
-pub use root::{Ended, Root, run_root};
+pub use root::{Ended, Root, run_root, run_root_watched};
 pub use spec::{ChildSpec, Ending, KeyedSpec, Strategy, SupervisorSpec, keyed, supervisor, worker};
 pub use worker::Worker;
 

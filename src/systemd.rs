@@ -1,5 +1,4 @@
 //! What systemd is told (sd_notify(3)); nothing when it did not start us.
-use crate::supervision::Root;
 use sd_notify::NotifyState;
 use std::time::Duration;
 
@@ -21,16 +20,13 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Sends keep-alives while the tree's supervisors answer, for ever. Ends at once without a watchdog.
-pub async fn keep_alive(root: Root) {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
-    let every = (limit / KEEP_ALIVES).max(Duration::from_millis(100));
-    loop {
-        if root.is_alive(every).await {
-            tell(&[NotifyState::Watchdog]);
-        } else {
-            tracing::error!("the root supervisor does not answer: no keep-alive for systemd");
-        }
-        tokio::time::sleep(every).await;
-    }
+/// How often systemd wants to hear from us; None: it does not.
+pub fn keep_alive_interval() -> Option<Duration> {
+    let limit = sd_notify::watchdog_enabled()?;
+    Some((limit / KEEP_ALIVES).max(Duration::from_millis(100)))
+}
+
+/// Only the watchdog says this: a process that nobody watches is not alive.
+pub fn keep_alive() {
+    tell(&[NotifyState::Watchdog]);
 }

@@ -31,7 +31,7 @@ use crate::runtime::ContainerRuntime;
 use crate::store::{LedgerStore, OwnershipView, StateOwner};
 use crate::supervision::{
     Address, Board, Budget, ChildSpec, Ending, Keyed, KeyedSpec, Root, Strategy, SupervisorSpec, keyed,
-    run_root, supervisor, worker,
+    run_root_watched, supervisor, worker,
 };
 use fleet_contracts::device::Inventory;
 use fleet_contracts::tree_text::{self, Line};
@@ -58,15 +58,25 @@ pub struct Parts {
     pub heartbeat_every: Duration,
     pub reconcile_every: Duration,
     pub clock_synced: fn() -> bool,
+    /// Why the process before this one ended itself.
+    pub last_crash: Option<String>,
 }
 
 /// Starts the tree.
 pub async fn run(parts: Parts) -> Root {
-    let board = Arc::new(OnceLock::new());
-    let root = run_root(declare(parts, board.clone())).await;
-    // Nobody else sets it.
-    let _ = board.set(root.board());
-    root
+    run_watched(parts, |_| ()).await
+}
+
+/// The same; `watch` gets the board before the first actor starts.
+pub async fn run_watched(parts: Parts, watch: impl FnOnce(Board)) -> Root {
+    let cell = Arc::new(OnceLock::new());
+    let spec = declare(parts, cell.clone());
+    run_root_watched(spec, |board| {
+        // Nobody else sets it.
+        let _ = cell.set(board.clone());
+        watch(board);
+    })
+    .await
 }
 
 /// The tree as data.
@@ -253,6 +263,7 @@ fn heartbeat_spec(parts: &Parts, wires: &Wires, clock: Clock) -> ChildSpec {
         every: parts.heartbeat_every,
         clock,
         clock_synced: parts.clock_synced,
+        last_crash: parts.last_crash.clone(),
         sequence: Arc::new(AtomicU64::new(0)),
     };
     worker::<heartbeat::Heartbeat>(

@@ -66,6 +66,10 @@ impl Worker for CommandServer {
         Ok(Self { args, link, answers, busy: 0, waiting: None, serving: false, failures: 0 })
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Link(state) => self.on_link(&state, ctx),

@@ -71,6 +71,10 @@ impl Worker for Deployments {
         Ok(deployments)
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Source(news) => self.on_source(news),

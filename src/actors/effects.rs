@@ -59,6 +59,10 @@ impl Worker for Effects {
         })
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Perform(job) => self.on_perform(job, ctx),

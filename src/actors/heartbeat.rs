@@ -30,6 +30,8 @@ pub struct Args {
     pub clock: Clock,
     /// Whether the wall clock was set since boot.
     pub clock_synced: fn() -> bool,
+    /// Why the process before this one ended itself; shortened where it has to be.
+    pub last_crash: Option<String>,
     /// The last number given out in this process.
     pub sequence: Arc<AtomicU64>,
 }
@@ -48,6 +50,10 @@ impl Worker for Heartbeat {
         let link = LinkWatch::new(&*args.bus);
         link.next(None, ctx, Message::Link);
         Ok(Self { args, link, failing: false })
+    }
+
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
     }
 
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
@@ -128,7 +134,7 @@ impl Heartbeat {
             deployments: overview.map(|overview| overview.counts).unwrap_or_default(),
             health: if reasons.is_empty() { AgentHealth::Ok } else { AgentHealth::Degraded },
             reasons: reasons.into_iter().map(str::to_owned).collect(),
-            last_crash: None,
+            last_crash: self.args.last_crash.clone(),
             clock_synced: (self.args.clock_synced)(),
         }
         .bounded()

@@ -52,6 +52,10 @@ impl Worker for KvWatcher {
         Ok(Self { args, link, following: None, snapshotting: false, told: BTreeMap::new(), failures: 0 })
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Link(state) => self.on_link(&state, ctx),

@@ -68,6 +68,10 @@ impl Worker for Observer {
         Ok(observer)
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Relist => self.on_relist(ctx),

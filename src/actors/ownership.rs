@@ -30,6 +30,10 @@ impl Worker for Ownership {
         Ok(Self { args })
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::CheckDue => self.on_check_due(ctx),

@@ -48,6 +48,10 @@ impl Worker for Reconciler {
         Ok(Self { picture, args, told: None })
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Want(wanted) => self.cancel(|picture| picture.want(wanted)),

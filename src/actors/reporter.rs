@@ -83,6 +83,10 @@ impl Worker for Reporter {
         Ok(reporter)
     }
 
+    fn kind(msg: &Message) -> &'static str {
+        msg.into()
+    }
+
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
         match msg {
             Message::Link(state) => self.on_link(&state, ctx),

@@ -5,6 +5,7 @@ use futures_util::stream::BoxStream;
 
 pub type Requests = BoxStream<'static, Request>;
 
+#[derive(strum::IntoStaticStr)]
 pub enum CommandServer {
     Link(LinkState),
     Serving(Result<Requests, BusError>),

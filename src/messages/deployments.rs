@@ -9,6 +9,7 @@ use fleet_contracts::DeploymentName;
 use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::DeploymentState;
 
+#[derive(strum::IntoStaticStr)]
 pub enum Deployments {
     Source(SourceNews),
     Disk(DiskNews),

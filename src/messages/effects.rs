@@ -7,6 +7,7 @@ use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
 use std::collections::BTreeMap;
 
+#[derive(strum::IntoStaticStr)]
 pub enum Effects {
     /// Begin this, unless its lane is busy: then the running operation's end is the answer.
     Perform(Job),

@@ -4,6 +4,7 @@ use crate::bus::{BusError, LinkState};
 use crate::supervision::Reply;
 use fleet_contracts::device::Heartbeat as Document;
 
+#[derive(strum::IntoStaticStr)]
 pub enum Heartbeat {
     Due,
     Link(LinkState),

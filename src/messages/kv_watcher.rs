@@ -5,6 +5,7 @@ use futures_util::stream::BoxStream;
 
 pub type Changes = BoxStream<'static, Result<Entry, BusError>>;
 
+#[derive(strum::IntoStaticStr)]
 pub enum KvWatcher {
     Link(LinkState),
     /// Take a full snapshot now, values included: somebody lost what was told before.

@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 
 pub type Hints = BoxStream<'static, Result<Hint, RuntimeError>>;
 
+#[derive(strum::IntoStaticStr)]
 pub enum Observer {
     /// List everything now.
     Relist,

@@ -1,4 +1,5 @@
 //! To `ownership`.
+#[derive(strum::IntoStaticStr)]
 pub enum Ownership {
     CheckDue,
     Checked(bool),

@@ -5,6 +5,7 @@ use crate::domain::desired::Wanted;
 use fleet_contracts::ServiceName;
 use std::sync::Arc;
 
+#[derive(strum::IntoStaticStr)]
 pub enum Reconciler {
     /// This document is durable: bring it about.
     Want(Arc<Wanted>),

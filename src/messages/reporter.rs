@@ -7,6 +7,7 @@ use fleet_contracts::device::{DeviceInfo, RuntimeInfo};
 use fleet_contracts::state::DeploymentState;
 use std::collections::BTreeSet;
 
+#[derive(strum::IntoStaticStr)]
 pub enum Reporter {
     Link(LinkState),
     State(Box<DeploymentState>),

@@ -1,7 +1,7 @@
 //! Where messages are sent to: a slot of the tree, whoever sits there now.
 use super::context::TaskId;
 use super::failure::Failure;
-use super::node::Live;
+use super::live::Live;
 use ractor::ActorRef;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,16 @@ pub(super) enum Envelope<M> {
     Message(M),
     Timer { key: &'static str, id: TaskId, message: M },
     Done { task: TaskId, result: Result<M, Failure> },
+}
+
+impl<M> Envelope<M> {
+    /// None: no message came of it.
+    pub fn message(&self) -> Option<&M> {
+        match self {
+            Envelope::Message(message) | Envelope::Timer { message, .. } => Some(message),
+            Envelope::Done { result, .. } => result.as_ref().ok(),
+        }
+    }
 }
 
 /// One incarnation. Its tasks and timers hold this, never the address, so that nothing of an old

@@ -11,6 +11,15 @@ pub struct Board {
     root: Arc<Node>,
 }
 
+/// An actor that does not end handling one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stuck {
+    /// Path from the root.
+    pub actor: String,
+    /// The word for the message.
+    pub message: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestartOutcome {
     /// Path from the root.
@@ -39,6 +48,18 @@ impl Board {
     /// All actors in tree order: parents before children, children as declared.
     pub fn actors(&self) -> Vec<Actor> {
         self.nodes().iter().map(|node| node.describe()).collect()
+    }
+
+    /// An actor that was found at the same message in more than `patience` looks, this one included. For one
+    /// watcher that looks at regular intervals; waits for nobody.
+    pub fn look(&self, patience: u32) -> Option<Stuck> {
+        // No early end: each actor's looks are counted.
+        let stuck = self.nodes().into_iter().filter_map(|node| {
+            let (message, looks) = node.look()?;
+            (looks > patience).then(|| Stuck { actor: node.path.clone(), message })
+        });
+        // Parents come before children, and are busy with nothing that a child does.
+        stuck.collect::<Vec<_>>().into_iter().next()
     }
 
     /// The path that a path, or its last part or parts where those are unique, stand for.

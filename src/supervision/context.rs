@@ -1,6 +1,7 @@
 //! What an actor may do besides changing its state: tasks and timers, all of which die with it.
 use super::address::{Address, Envelope, Link};
 use super::failure::Failure;
+use super::live::Turn;
 use futures_util::FutureExt;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -126,6 +127,10 @@ impl<M: Send + 'static> Context<M> {
                 }
             },
         }
+    }
+
+    pub(super) fn begin(&self, what: &'static str) -> Turn {
+        self.link.live.begin(what)
     }
 
     pub(super) fn progressed(&self) {

@@ -3,6 +3,7 @@
 use super::budget::Ledger;
 use super::failure::Failure;
 use super::launch::{self, KILL_GRACE, Place};
+use super::live::{Live, Turn};
 use super::node::Node;
 use super::slot::{Phase, Slot, SlotId, Then};
 use super::spec::{ChildSpec, Ending, Strategy, SupervisorSpec};
@@ -19,6 +20,7 @@ pub(super) struct Crew {
     me: ActorRef<Order>,
     rule: Rule,
     node: Arc<Node>,
+    live: Arc<Live>,
     slots: Vec<Slot>,
     mode: Mode,
     /// Of all children together; a keyed supervisor counts per slot.
@@ -44,10 +46,12 @@ impl Crew {
             Rule::Tree(spec) => (spec.budget, spec.children.clone()),
             Rule::Keyed { budget, children } => (*budget, children.attach(me.clone())),
         };
+        let live = throne.node.begin();
         let mut crew = Self {
             me,
             rule: throne.rule,
             node: throne.node,
+            live,
             slots: vec![],
             mode: Mode::Running,
             budget: Ledger::new(budget),
@@ -56,13 +60,16 @@ impl Crew {
             turn: 0,
             ready: Some(throne.ready),
         };
-        crew.node.begin();
         crew.node.is(ActorState::Running);
         children.into_iter().for_each(|spec| crew.add(spec));
         let known: Vec<_> = crew.slots.iter().map(|slot| slot.node.path.clone()).collect();
         crew.node.keep_children(&known);
         crew.show_budget();
         crew
+    }
+
+    pub fn begin(&self, what: &'static str) -> Turn {
+        self.live.begin(what)
     }
 
     fn add(&mut self, spec: ChildSpec) {

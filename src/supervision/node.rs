@@ -1,20 +1,14 @@
 //! One actor as the board shows it. Written by its supervisor and by its running incarnation.
 use super::budget::Ledger;
-use super::context::TaskId;
 use super::failure::Failure;
+use super::live::{Live, lock, millis};
 use super::supervisor::Order;
 use fleet_contracts::Timestamp;
-use fleet_contracts::commands::{Actor, ActorError, ActorKind, ActorState, Doing};
+use fleet_contracts::commands::{Actor, ActorError, ActorKind, ActorState};
 use ractor::ActorRef;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A slot's entry. It outlives incarnations, and restarts of the slot's supervisor.
 pub(super) struct Node {
@@ -153,84 +147,40 @@ impl Node {
         facts.budget = Some(budget.clone());
     }
 
+    /// What the actor is busy with now, and in how many looks it has been seen at that.
+    pub fn look(&self) -> Option<(&'static str, u32)> {
+        let live = lock(&self.facts).live.clone();
+        live.look()
+    }
+
     pub fn describe(&self) -> Actor {
         let facts = lock(&self.facts);
         let now = Instant::now();
-        let activity = lock(&facts.live.activity);
-        let waiting = facts.state == ActorState::Running && activity.waiting_for.is_some();
+        let glance = facts.live.glance(now);
         // What the last incarnation left is gone with it.
         let there = !matches!(facts.state, ActorState::BackingOff | ActorState::Parked);
+        let stuck = glance.stuck;
+        let waiting = facts.state == ActorState::Running && glance.waiting_for.is_some() && stuck.is_none();
+        let state = match &stuck {
+            Some(_) => ActorState::Stuck,
+            None if waiting => ActorState::Waiting,
+            None => facts.state,
+        };
         Actor {
             name: self.path.clone(),
             parent: self.parent.clone(),
             kind: self.kind,
-            state: if waiting { ActorState::Waiting } else { facts.state },
-            waiting_for: if waiting { activity.waiting_for.clone() } else { None },
+            state,
+            waiting_for: glance.waiting_for.filter(|_| waiting),
             retry_in_ms: facts.retry_at.map(|at| millis(at.saturating_duration_since(now))),
             restarts: facts.starts.saturating_sub(1),
             since: facts.live.since,
             last_error: facts.last_error.clone(),
-            last_progress_ms: millis(now.saturating_duration_since(activity.progress)),
-            mailbox: if there { facts.live.mailbox.load(Ordering::Relaxed) } else { 0 },
-            doing: if there { activity.oldest(now) } else { None },
+            last_progress_ms: glance.last_progress_ms,
+            mailbox: if there { glance.mailbox } else { 0 },
+            doing: stuck.or(glance.doing.filter(|_| there)),
             strategy: facts.strategy.map(Into::into),
             budget: facts.budget.as_ref().map(|ledger| ledger.used(now)),
         }
     }
-}
-
-/// One incarnation, as it is now.
-pub(super) struct Live {
-    since: Timestamp,
-    mailbox: AtomicU64,
-    activity: Mutex<Activity>,
-}
-
-struct Activity {
-    progress: Instant,
-    doing: BTreeMap<TaskId, (String, Instant)>,
-    waiting_for: Option<String>,
-}
-
-impl Activity {
-    /// Task ids grow: the first one is the oldest.
-    fn oldest(&self, now: Instant) -> Option<Doing> {
-        let (what, since) = self.doing.values().next()?;
-        Some(Doing { what: what.clone(), for_ms: millis(now.saturating_duration_since(*since)) })
-    }
-}
-
-impl Live {
-    fn new() -> Self {
-        let activity = Activity { progress: Instant::now(), doing: BTreeMap::new(), waiting_for: None };
-        Self { since: Timestamp::now(), mailbox: AtomicU64::new(0), activity: Mutex::new(activity) }
-    }
-
-    pub fn put(&self) {
-        self.mailbox.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn took(&self) {
-        self.mailbox.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub fn progressed(&self) {
-        lock(&self.activity).progress = Instant::now();
-    }
-
-    pub fn doing(&self, task: TaskId, what: String) {
-        lock(&self.activity).doing.insert(task, (what, Instant::now()));
-    }
-
-    pub fn done(&self, task: TaskId) {
-        lock(&self.activity).doing.remove(&task);
-    }
-
-    pub fn waiting_for(&self, what: Option<String>) {
-        lock(&self.activity).waiting_for = what;
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

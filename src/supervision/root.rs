@@ -31,7 +31,13 @@ pub struct Root {
 /// Brings a tree up. Returns when every child has been tried once; one that does not come up is retried as
 /// its supervisor says, and shown on the board.
 pub async fn run_root(spec: SupervisorSpec) -> Root {
+    run_root_watched(spec, |_| ()).await
+}
+
+/// The same; `watch` gets the board before the first child starts: a start can hang too.
+pub async fn run_root_watched(spec: SupervisorSpec, watch: impl FnOnce(Board)) -> Root {
     let node = Node::root(spec.name);
+    watch(Board::new(node.clone()));
     let (ready, is_ready) = oneshot::channel();
     let throne = Throne { rule: Rule::Tree(Arc::new(spec)), node: node.clone(), ready };
     node.starting();
@@ -85,9 +91,17 @@ impl Root {
 
     /// Whether the root supervisor still takes orders, asked with a deadline.
     pub async fn is_alive(&self, deadline: Duration) -> bool {
+        matches!(tokio::time::timeout(deadline, self.ask()).await, Ok(Ok(())))
+    }
+
+    /// Resolves when the root supervisor takes this order, and breaks when it is gone.
+    pub fn ask(&self) -> oneshot::Receiver<()> {
         let (reply, answer) = oneshot::channel();
-        let asked = self.actor.as_ref().is_some_and(|actor| actor.send_message(Order::Answer(reply)).is_ok());
-        asked && matches!(tokio::time::timeout(deadline, answer).await, Ok(Ok(())))
+        if let Some(actor) = &self.actor {
+            // One that is gone drops the reply, which says so.
+            let _ = actor.send_message(Order::Answer(reply));
+        }
+        answer
     }
 
     pub fn board(&self) -> Board {

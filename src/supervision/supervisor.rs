@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// What a supervisor is told.
+#[derive(strum::IntoStaticStr)]
 pub(super) enum Order {
     /// A start has ended.
     Started {
@@ -68,6 +69,7 @@ impl Actor for Supervisor {
     }
 
     async fn post_start(&self, _me: ActorRef<Order>, crew: &mut Crew) -> Result<(), ActorProcessingErr> {
+        let _turn = crew.begin("its start");
         Ok(crew.advance()?)
     }
 
@@ -77,6 +79,7 @@ impl Actor for Supervisor {
         order: Order,
         crew: &mut Crew,
     ) -> Result<(), ActorProcessingErr> {
+        let _turn = crew.begin((&order).into());
         match order {
             Order::Started { slot, result } => crew.on_started(slot, result),
             Order::Stopped { slot } => crew.on_stopped(slot),
@@ -97,6 +100,7 @@ impl Actor for Supervisor {
         event: SupervisionEvent,
         crew: &mut Crew,
     ) -> Result<(), ActorProcessingErr> {
+        let _turn = crew.begin("the end of a child");
         if let Some((actor, failure)) = exit(event) {
             crew.on_exit(actor, failure);
         }

@@ -6,4 +6,5 @@ mod pure;
 mod random;
 mod restart;
 mod stop;
+mod stuck;
 mod toy;

@@ -19,6 +19,12 @@ pub trait Worker: Sized + Send + 'static {
 
     fn handle(&mut self, msg: Self::Msg, ctx: &mut Context<Self::Msg>) -> Result<(), Fault>;
 
+    /// A word for this message, shown when handling it takes too long.
+    fn kind(_msg: &Self::Msg) -> &'static str {
+        let name = std::any::type_name::<Self::Msg>();
+        name.rsplit("::").next().unwrap_or(name)
+    }
+
     /// Last work of an ordered stop, such as a flush; it is killed when the child's stop budget is used up.
     /// No message is handled any more, tasks still run until it is done.
     fn stop(&mut self, _ctx: &mut Context<Self::Msg>) -> Option<BoxFuture<'static, ()>> {
@@ -62,6 +68,7 @@ impl<W: Worker> Actor for Runner<W> {
         let link = Link::new(me, seat.node.begin());
         seat.address.connect(link.clone());
         let mut ctx = Context::new(seat.address, link);
+        let _turn = ctx.begin("its start");
         let worker = W::start(seat.args, &mut ctx).map_err(Failure::from)?;
         Ok(Some(Box::new(Incarnation { worker, ctx })))
     }
@@ -73,9 +80,12 @@ impl<W: Worker> Actor for Runner<W> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let Some(mut incarnation) = state.take() else { return Ok(()) };
-        incarnation.on(envelope)?;
-        *state = Some(incarnation);
-        Ok(())
+        let turn = incarnation.ctx.begin(envelope.message().map_or("a failure", W::kind));
+        let result = incarnation.on(envelope);
+        *state = result.is_ok().then_some(incarnation);
+        // Not before: to drop what crashed belongs to its turn.
+        drop(turn);
+        Ok(result?)
     }
 
     async fn post_stop(
@@ -84,7 +94,9 @@ impl<W: Worker> Actor for Runner<W> {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let Some(mut incarnation) = state.take() else { return Ok(()) };
+        let turn = incarnation.ctx.begin("its stop");
         let last_work = incarnation.worker.stop(&mut incarnation.ctx);
+        drop(turn);
         if let Some(last_work) = last_work {
             last_work.await;
         }

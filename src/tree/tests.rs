@@ -27,6 +27,7 @@ fn parts() -> Parts {
         heartbeat_every: Duration::from_secs(30),
         reconcile_every: Duration::from_secs(30),
         clock_synced: || true,
+        last_crash: None,
     }
 }
 

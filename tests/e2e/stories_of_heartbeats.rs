@@ -1,6 +1,7 @@
 //! What a device says by itself.
 use crate::device::{Device, ID};
 use crate::documents::{deployment, steady};
+use fleet_agent::watchdog::breadcrumb::Breadcrumb;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -44,4 +45,19 @@ async fn heartbeats_and_phases_come_in_the_bucket_and_on_the_pulse() {
     let (_, revision) = device.operator.entry("device-info", &info).await;
     device.several_ticks().await;
     assert_eq!(device.operator.entry("device-info", &info).await.1, revision, "only when it changed");
+}
+
+#[tokio::test]
+async fn the_end_of_the_former_process_is_told_by_the_next_one_only() {
+    let mut device = Device::without_agent().await;
+    std::fs::create_dir_all(device.state_dir()).unwrap();
+    let left = Breadcrumb::new("0", "stuck: somebody");
+    left.leave(&device.state_dir()).unwrap();
+    device.boot();
+    let tells = |beat: &Value| beat["last_crash"] == format!("{} stuck: somebody", left.at);
+    device.heartbeat("it tells", tells).await;
+    assert!(device.state_dir().join("last-crash.prev").exists());
+    device.crash();
+    device.boot();
+    device.heartbeat("it tells nothing", |beat| beat["last_crash"].is_null()).await;
 }

@@ -98,6 +98,7 @@ fn parts(device: DeviceId, runtime: &FakeRuntime, bus: &FakeBus, disk: Arc<Disk>
         heartbeat_every: seconds(30),
         reconcile_every: TICK,
         clock_synced: || true,
+        last_crash: None,
     }
 }
 

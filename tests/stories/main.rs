@@ -20,3 +20,4 @@ mod reporting;
 mod runtime_faults;
 mod source;
 mod updates;
+mod watchdog;
