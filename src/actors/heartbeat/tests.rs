@@ -12,6 +12,7 @@ async fn alone(bus: &FakeBus) -> Root {
         every: Duration::from_secs(30),
         clock: Clock::start(),
         clock_synced: || false,
+        last_crash: None,
         sequence: Arc::new(AtomicU64::new(0)),
     };
     run(vec![worker::<Heartbeat>("heartbeat", "", args, Address::new())]).await
