@@ -62,7 +62,10 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let config = match Config::load(&cli.config, std::env::vars()) {
+    // `vars` would panic at the first variable that is no UTF-8, whosever it is.
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    let config = match Config::load(&cli.config, environment) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");

@@ -152,6 +152,11 @@ impl CommandServer {
     fn take(&mut self, request: Request, ctx: &mut Context<Message>) {
         self.busy += 1;
         let encoding = Encoding::of(&request.payload);
+        if request.payload.len() > MAX_REQUEST {
+            let text =
+                format!("a request may have {MAX_REQUEST} bytes, this one has {}", request.payload.len());
+            return refuse(ErrorCode::BadRequest, &text, encoding, request, ctx);
+        }
         let command_id = verbs::command_id(encoding, &request.payload);
         let now = self.args.clock.now();
         match self.answers.earlier(command_id.as_deref(), request.verb, &request.payload, now) {
@@ -174,11 +179,6 @@ impl CommandServer {
         request: Request,
         ctx: &mut Context<Message>,
     ) {
-        if request.payload.len() > MAX_REQUEST {
-            let text =
-                format!("a request may have {MAX_REQUEST} bytes, this one has {}", request.payload.len());
-            return refuse(ErrorCode::BadRequest, &text, encoding, request, ctx);
-        }
         let Request { verb, payload, reply_to, responder } = request;
         if verbs::acts(verb) {
             tracing::info!(verb = verb.as_str(), command_id, reply_to, "command");

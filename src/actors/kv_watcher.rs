@@ -36,9 +36,11 @@ pub struct KvWatcher {
     link: super::LinkWatch,
     /// What runs now: opening the watch, reading it, or waiting to open it again.
     following: Option<TaskId>,
-    snapshotting: bool,
+    snapshotting: Option<TaskId>,
     /// Revisions told to `deployments`: a snapshot need not send these values again.
     told: BTreeMap<String, u64>,
+    /// What the watch told since the snapshot under way began, key → revision.
+    heard: BTreeMap<String, u64>,
     failures: u32,
 }
 
@@ -49,7 +51,8 @@ impl Worker for KvWatcher {
     fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
         let link = super::LinkWatch::new(&*args.bus);
         link.next(None, ctx, Message::Link);
-        Ok(Self { args, link, following: None, snapshotting: false, told: BTreeMap::new(), failures: 0 })
+        let (told, heard) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { args, link, following: None, snapshotting: None, told, heard, failures: 0 })
     }
 
     fn kind(msg: &Message) -> &'static str {
@@ -127,7 +130,11 @@ impl KvWatcher {
 
     fn on_changed(&mut self, batch: Batch, ctx: &mut Context<Message>) {
         let Batch { entries, rest } = batch;
-        self.told.extend(entries.iter().map(|entry| (entry.key.clone(), entry.revision)));
+        let revisions = || entries.iter().map(|entry| (entry.key.clone(), entry.revision));
+        self.told.extend(revisions());
+        if self.snapshotting.is_some() {
+            self.heard.extend(revisions());
+        }
         if !entries.is_empty() {
             self.args.deployments.send(Deployments::Source(SourceNews::Hints(entries)));
         }
@@ -139,7 +146,8 @@ impl KvWatcher {
 
     /// The watch is lost, or did not come about: from a full snapshot again, a little later.
     fn on_lost(&mut self, error: Option<&BusError>, ctx: &mut Context<Message>) {
-        self.following = None;
+        // A failed snapshot ends here too, and its watch may well be alive.
+        self.drop_watch(ctx);
         let missing = error.is_some_and(|error| error.kind == ErrorKind::BucketMissing);
         if missing {
             self.args.deployments.send(Deployments::Source(SourceNews::Missing));
@@ -156,23 +164,31 @@ impl KvWatcher {
 
     fn on_resnapshot(&mut self, ctx: &mut Context<Message>) {
         self.told.clear();
+        // One under way leaves out the values that were told before.
+        if let Some(task) = self.snapshotting.take() {
+            ctx.cancel(task);
+        }
         self.snapshot(ctx);
     }
 
     fn snapshot(&mut self, ctx: &mut Context<Message>) {
-        if self.snapshotting || !self.link.is_up() {
+        if self.snapshotting.is_some() || !self.link.is_up() {
             return;
         }
-        self.snapshotting = true;
+        self.heard.clear();
         let (bus, filter, told) = (self.args.bus.clone(), self.filter(), self.told.clone());
-        ctx.spawn("taking a full snapshot", async move {
+        self.snapshotting = Some(ctx.spawn("taking a full snapshot", async move {
             Message::Snapshotted(bus.snapshot(DESIRED_STATE, &filter, &told).await)
-        });
+        }));
     }
 
     fn on_snapshotted(&mut self, result: Result<Snapshot, BusError>, ctx: &mut Context<Message>) {
-        self.snapshotting = false;
+        self.snapshotting = None;
         match result {
+            // Overtaken. Not at once: in a flood every one would be.
+            Ok(snapshot) if !snapshot.knows(&self.heard) => {
+                ctx.after("snapshot", retry_delay(0, RETRY_CAP), Message::SnapshotDue);
+            }
             Ok(snapshot) => {
                 // A change that the watch did not tell of means that the watch is dead.
                 let missed = |entry: &Entry| entry.operation != Operation::Known && !self.told.is_empty();

@@ -121,6 +121,11 @@ impl FakeBus {
         self.world().watches()
     }
 
+    /// From now on a snapshot arrives so much later than it was taken.
+    pub fn snapshots_late_by(&self, late: Duration) {
+        self.world().snapshots_late_by = late;
+    }
+
     /// The next such call fails and does nothing. Several wait in line.
     pub fn fail_next(&self, call: Call, error: ErrorKind) {
         self.world().fail_next(call, Lost::Call(error));
@@ -199,7 +204,12 @@ impl Bus for FakeBus {
     }
 
     async fn snapshot(&self, bucket: &str, filter: &str, known: &BTreeMap<String, u64>) -> Result<Snapshot> {
-        self.call(Call::Snapshot, bucket, |world| world.snapshot("snapshot", bucket, filter, known))
+        let (snapshot, late) = {
+            let taken = |world: &mut World| world.snapshot("snapshot", bucket, filter, known);
+            (self.call(Call::Snapshot, bucket, taken), self.world().snapshots_late_by)
+        };
+        tokio::time::sleep(late).await;
+        snapshot
     }
 
     async fn follow(&self, bucket: &str, filter: &str) -> Result<Followed> {

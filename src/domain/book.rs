@@ -99,6 +99,8 @@ impl Book {
         let mut judged = Judged::default();
         let name = match judge::name_of(&self.device, &entry.key) {
             None => return Some(judged),
+            // That a bad key went: the snapshot lists those that are left.
+            Some(Err(_)) if entry.operation == Operation::Removed => return None,
             Some(Err(key)) => {
                 judged.bad_keys.push(key);
                 return Some(judged);

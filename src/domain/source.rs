@@ -1,5 +1,6 @@
 //! What was read from the desired-state bucket.
 use fleet_contracts::Timestamp;
+use std::collections::BTreeMap;
 
 /// One life of a bucket: the creation time of its stream. Another value is another bucket, whatever
 /// its name.
@@ -35,6 +36,17 @@ pub struct Snapshot {
     /// Last sequence of the whole bucket: going backwards betrays a restored backup.
     pub last_sequence: u64,
     pub entries: Vec<Entry>,
+}
+
+impl Snapshot {
+    /// Whether it knows of all these writes, key → revision. One that does not was overtaken: it would
+    /// show as absent, or as older, what was written since.
+    pub fn knows(&self, heard: &BTreeMap<String, u64>) -> bool {
+        let knows = |(key, revision): (&String, &u64)| {
+            self.entries.iter().any(|entry| entry.key == *key && entry.revision >= *revision)
+        };
+        heard.iter().all(knows)
+    }
 }
 
 impl Incarnation {

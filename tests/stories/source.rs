@@ -1,6 +1,8 @@
 //! What happens to the bucket of desired state, and what the device makes of it.
 use crate::documents::{demo, marked};
 use crate::harness::{Story, seconds};
+use fleet_agent::bus::ErrorKind;
+use fleet_agent::bus::fake::Call;
 use fleet_contracts::commands::Verb;
 use fleet_contracts::names::DESIRED_STATE;
 use fleet_contracts::state::{Code, Phase};
@@ -184,6 +186,49 @@ async fn a_watch_that_is_dead_is_noticed_by_the_snapshot() {
     let revision = story.apply("one", demo("demo:3"));
     story.within(seconds(5), "and the watch is a new one", |s| s.is_running("one", revision)).await;
     assert_eq!(story.bus.watches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_failed_leaves_no_second_watch() {
+    let story = running(&["one"]).await;
+    story.bus.fail_next(Call::Snapshot, ErrorKind::Timeout);
+    story.pass(SNAPSHOT + seconds(10)).await;
+    let revision = story.apply("one", demo("demo:2"));
+    story.runs("one", revision).await;
+    assert_eq!(story.bus.watches(), 1);
+}
+
+/// `deployments`, restarted, asks for a snapshot: it is taken now, and arrives five seconds later.
+async fn with_a_snapshot_under_way(story: &Story) {
+    story.bus.snapshots_late_by(seconds(5));
+    story.command(Verb::ActorRestart, json!({"name": "deployments"})).await.unwrap();
+    story.pass(seconds(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_after_a_snapshot_was_taken_is_not_absent_from_it() {
+    let story = running(&["one", "two"]).await;
+    with_a_snapshot_under_way(&story).await;
+    let (new, changed) = (story.apply("three", demo("demo:1")), story.apply("one", demo("demo:2")));
+    story.runs("three", new).await;
+    story.runs("one", changed).await;
+    let pids = story.pids();
+    story
+        .always(seconds(60), "it stays so", |s| {
+            s.pids() == pids && held(s).is_empty() && s.is_running("one", changed) && !s.says("source-reset")
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_deployments_lost_is_told_again_although_a_snapshot_was_under_way() {
+    let story = running(&["one"]).await;
+    with_a_snapshot_under_way(&story).await;
+    let calls = || story.bus.journal().iter().filter(|call| **call == "snapshot desired-state").count();
+    let before = calls();
+    story.command(Verb::ActorRestart, json!({"name": "deployments"})).await.unwrap();
+    story.pass(seconds(1)).await;
+    assert_eq!(calls(), before + 1, "the one under way does not count");
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,6 +75,7 @@ pub(super) struct World {
     epoch: u64,
     incarnations: u64,
     pub clock: i64,
+    pub snapshots_late_by: Duration,
     pub journal: Vec<String>,
     pub service: Option<mpsc::Sender<Request>>,
 }
@@ -89,6 +90,7 @@ impl Default for World {
             epoch: 0,
             incarnations: 0,
             clock: START,
+            snapshots_late_by: Duration::ZERO,
             journal: Vec::new(),
             service: None,
         }
