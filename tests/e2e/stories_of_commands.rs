@@ -32,6 +32,9 @@ async fn every_verb_answers_in_json_and_in_messagepack() {
     let states = status.body["deployments"].as_array().unwrap();
     assert_eq!((states.len(), &states[0]["phase"]), (1, &json!("Running")));
     assert_eq!(states[0]["observed_revision"], revision);
+    // Podman takes its time to say which version it is.
+    let known = |info: &Value| info["inventory"]["runtime"]["name"] == "podman";
+    device.document("device-info", &format!("info.{ID}"), "the runtime is known", known).await;
     let inventory = both(&device, "inventory", json!({})).await;
     assert_eq!(inventory.body["inventory"]["runtime"]["name"], "podman");
     let reconcile = both(&device, "reconcile", json!({"deployment": "web"})).await;
