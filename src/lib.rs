@@ -9,6 +9,7 @@ pub mod bus;
 pub mod config;
 pub mod credentials;
 pub mod domain;
+pub mod faults;
 pub mod inventory;
 pub mod messages;
 pub mod runtime;

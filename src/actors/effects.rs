@@ -4,6 +4,7 @@
 //! After a crash: nothing is in flight any more; reconcilers hear that no lane is busy and look first.
 use super::Clock;
 use crate::domain::plan::Cause;
+use crate::faults;
 use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome};
 use crate::messages::reconcilers::Reconciler;
 use crate::runtime::ContainerRuntime;
@@ -119,18 +120,22 @@ impl Effects {
         let runtime = self.args.runtime.clone();
         let (operations, pulls) = (self.operations.clone(), self.pulls.clone());
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
+        let name: &'static str = (&operation).into();
         async move {
             let slots = if matches!(operation, Operation::Pull { .. }) { pulls } else { operations };
             // A grace period is waited for without holding a slot: slow stops delay nobody.
             let permit = slots.acquire_owned().await;
-            match operation {
+            faults::point("before", name);
+            let outcome = match operation {
                 Operation::Pull { image } => pull::pull(&*runtime, &image, progress).await,
                 Operation::Stop { id, .. } => {
                     drop(permit);
                     operations::stop(&*runtime, &id).await
                 }
                 other => operations::perform(&*runtime, other).await,
-            }
+            };
+            faults::point("after", name);
+            outcome
         }
     }
 

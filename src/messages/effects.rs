@@ -27,7 +27,7 @@ pub struct Job {
     pub asked: Asked,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum Operation {
     Create(Box<Creation>),
     Start(ContainerId),

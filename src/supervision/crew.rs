@@ -68,6 +68,10 @@ impl Crew {
         crew
     }
 
+    pub fn path(&self) -> &str {
+        &self.node.path
+    }
+
     pub fn begin(&self, what: &'static str) -> Turn {
         self.live.begin(what)
     }

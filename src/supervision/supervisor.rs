@@ -7,6 +7,7 @@ use super::keyed::Directory;
 use super::node::Node;
 use super::slot::SlotId;
 use super::spec::SupervisorSpec;
+use crate::faults;
 use fleet_contracts::commands::Cause;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::sync::Arc;
@@ -80,6 +81,7 @@ impl Actor for Supervisor {
         crew: &mut Crew,
     ) -> Result<(), ActorProcessingErr> {
         let _turn = crew.begin((&order).into());
+        faults::point("actor", crew.path());
         match order {
             Order::Started { slot, result } => crew.on_started(slot, result),
             Order::Stopped { slot } => crew.on_stopped(slot),

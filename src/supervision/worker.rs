@@ -3,6 +3,7 @@ use super::address::{Address, Envelope, Link};
 use super::context::Context;
 use super::failure::{Failure, Fault};
 use super::node::Node;
+use crate::faults;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::marker::PhantomData;
@@ -50,6 +51,7 @@ pub(super) struct Seat<W: Worker> {
 pub(super) struct Incarnation<W: Worker> {
     worker: W,
     ctx: Context<W::Msg>,
+    node: Arc<Node>,
 }
 
 impl<W: Worker> Actor for Runner<W> {
@@ -65,12 +67,14 @@ impl<W: Worker> Actor for Runner<W> {
         seat: Seat<W>,
     ) -> Result<Self::State, ActorProcessingErr> {
         seat.address.vacant().await;
-        let link = Link::new(me, seat.node.begin());
+        let node = seat.node;
+        let link = Link::new(me, node.begin());
         seat.address.connect(link.clone());
         let mut ctx = Context::new(seat.address, link);
         let _turn = ctx.begin("its start");
+        faults::point("start", &node.path);
         let worker = W::start(seat.args, &mut ctx).map_err(Failure::from)?;
-        Ok(Some(Box::new(Incarnation { worker, ctx })))
+        Ok(Some(Box::new(Incarnation { worker, ctx, node })))
     }
 
     async fn handle(
@@ -107,6 +111,7 @@ impl<W: Worker> Actor for Runner<W> {
 impl<W: Worker> Incarnation<W> {
     fn on(&mut self, envelope: Envelope<W::Msg>) -> Result<(), Failure> {
         if let Some(message) = self.ctx.open(envelope)? {
+            faults::point("actor", &self.node.path);
             self.worker.handle(message, &mut self.ctx)?;
             self.ctx.progressed();
         }
