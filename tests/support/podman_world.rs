@@ -60,7 +60,7 @@ impl PodmanWorld {
     }
 
     /// A command in the world's namespaces: its loopback, its bridges, its mounts.
-    pub fn inside(&self, program: &str) -> Command {
+    pub fn inside(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let pid = self.holder.id();
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{pid}/ns/net")).arg(format!("--mount=/proc/{pid}/ns/mnt"));
@@ -158,7 +158,7 @@ impl PodmanWorld {
 }
 
 /// The one that scripts/setup unpacked, which it does where the system's is not static.
-fn static_busybox() -> PathBuf {
+pub fn static_busybox() -> PathBuf {
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/busybox");
     let candidates = [unpacked.join("bin/busybox"), unpacked.join("usr/bin/busybox"), "/bin/busybox".into()];
     let found = candidates.into_iter().find(|candidate| candidate.exists());
