@@ -113,7 +113,8 @@ enum Run {
 }
 
 fn run_guards(copy: &Copy, guards: &[TestId]) -> Result<Run> {
-    let report = copy.target.join("nextest/mutants/junit.xml");
+    // Nextest keeps its reports with the workspace, wherever the target directory is.
+    let report = copy.tree.join("target/nextest/mutants/junit.xml");
     // The report of the mutant before would speak for this one.
     let _ = fs::remove_file(&report);
     let mut command = project::cargo(&copy.tree);
