@@ -54,6 +54,8 @@ provide_tool() {
 
 # What needs only the lock file is always checked. Advisories live in a database on the network.
 check_dependencies() {
+    # The graph names crates of other targets too, which no build here has downloaded.
+    cargo fetch --quiet --locked
     cargo deny --offline check bans licenses sources
     if timeout 60 cargo deny fetch db >/dev/null 2>&1; then
         cargo deny check --disable-fetch advisories

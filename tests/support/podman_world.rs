@@ -60,7 +60,7 @@ impl PodmanWorld {
     }
 
     /// A command in the world's namespaces: its loopback, its bridges, its mounts.
-    pub fn inside(&self, program: &str) -> Command {
+    pub fn inside(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let pid = self.holder.id();
         let mut command = Command::new("nsenter");
         command.arg(format!("--net=/proc/{pid}/ns/net")).arg(format!("--mount=/proc/{pid}/ns/mnt"));
@@ -137,8 +137,7 @@ impl PodmanWorld {
     }
 
     fn import_demo_image(&self) {
-        let busybox = Path::new("/bin/busybox");
-        assert!(busybox.exists(), "the demo image needs /bin/busybox (package busybox-static)");
+        let busybox = static_busybox();
         let bin = self.dir.path().join("image/bin");
         fs::create_dir_all(&bin).expect("ours");
         fs::copy(busybox, bin.join("busybox")).expect("readable");
@@ -156,6 +155,14 @@ impl PodmanWorld {
         succeeded("tar", tar);
         self.podman(&["import", "--quiet", &archive.to_string_lossy(), DEMO_IMAGE]);
     }
+}
+
+/// The one that scripts/setup unpacked, which it does where the system's is not static.
+pub fn static_busybox() -> PathBuf {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/busybox");
+    let candidates = [unpacked.join("bin/busybox"), unpacked.join("usr/bin/busybox"), "/bin/busybox".into()];
+    let found = candidates.into_iter().find(|candidate| candidate.exists());
+    found.expect("the demo image needs a static busybox: run scripts/setup")
 }
 
 impl Drop for PodmanWorld {

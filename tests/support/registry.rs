@@ -1,7 +1,7 @@
 //! The smallest image registry that podman pulls from: a shell script behind busybox nc, serving what
 //! `podman push dir:` wrote. It listens on 127.0.0.1:5000 of a world and ends with it.
 #![allow(dead_code, reason = "each test binary uses another part of it")]
-use crate::podman_world::{DEMO_IMAGE, PodmanWorld};
+use crate::podman_world::{DEMO_IMAGE, PodmanWorld, static_busybox};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -28,9 +28,11 @@ impl Registry {
         world.podman(&["push", "--quiet", DEMO_IMAGE, &format!("dir:{}", dir.display())]);
         world.podman(&["rmi", "--force", DEMO_IMAGE]);
         let script = dir.join("answer.sh");
-        fs::write(&script, SCRIPT.replace("@DIR@", &dir.to_string_lossy())).expect("ours");
+        let busybox = static_busybox();
+        let text = SCRIPT.replace("@BUSYBOX@", &busybox.to_string_lossy());
+        fs::write(&script, text.replace("@DIR@", &dir.to_string_lossy())).expect("ours");
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
-        let mut server = world.inside("busybox");
+        let mut server = world.inside(&busybox);
         server
             .args(["nc", "-ll", "-p", "5000", "-e"])
             .arg(script)
@@ -55,7 +57,7 @@ impl Drop for Registry {
     }
 }
 
-const SCRIPT: &str = r#"#!/bin/busybox sh
+const SCRIPT: &str = r#"#!@BUSYBOX@ sh
 # One request on stdin, its answer on stdout.
 # Podman tries TLS first, whose hello has no end of line.
 read -r -n 1 first
