@@ -15,8 +15,10 @@ What befalls a device in the field, what has to come of it, and whether it did w
 that run (`scripts/test --long`), not by hand: what failed or was not run says so.
 
 **Real** tests do it to the real thing: podman and nats-server as the distribution ships them, in a network namespace of
-their own, and in `e2e` the built agent as a process beside them. Processes are killed, sockets cut, disks filled, links
-unplugged. What came of it is judged by others than the agent: podman's own command line, `/proc`, plain JSON over NATS.
+their own. Processes are killed, sockets cut, disks filled, links unplugged. In `e2e` the built agent runs beside them as
+a process, and what came of it is judged by others than the agent: podman's own command line, `/proc`, plain JSON over
+NATS. Other real tests take one part of the agent there: `runtime_contract` and `podman_…` what speaks to podman,
+`bus_contract` what speaks to NATS, `real_disk` what writes its state.
 **Simulated** tests run the agent's actors on a fake podman, a fake server and a clock that can be moved: hours pass in
 a moment, answers come in any order, and a crash can be put between any two steps. They show what the agent decides, not
 what podman does; that the fakes do what the real things do is shown by tests that both have to pass
@@ -25,8 +27,8 @@ what podman does; that the fakes do what the real things do is shown by tests th
 What all of this cannot show: other kernels, file systems and versions than those named here, hardware that lies, and
 faults that nobody has thought of. Where a row could not be shown as it was meant, it says so.
 
-Invariants are explained in [invariants.md](invariants.md); the tests behind a row are below its table, by the names
-that `cargo nextest run` takes.
+Invariants are explained in [invariants.md](invariants.md). The tests behind a row are below its table, by the binary
+that they are in (`lib`: unit tests) and their path in it.
 ";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
