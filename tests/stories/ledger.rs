@@ -67,9 +67,8 @@ async fn a_restart_with_a_full_disk_keeps_everything() {
 async fn an_agent_that_lost_its_state_directory_changes_nothing_until_it_is_its_own_again() {
     let story = Story::begin().await;
     story.apply_and_run("web", demo("demo:1")).await;
-    story.lock.is_ours(false);
-    story.pass(TICK + seconds(1)).await;
     story.runtime.clear_journal();
+    story.lock.is_ours(false);
     let revision = story.apply("web", demo("demo:2"));
     story.runtime.kill("fleet-web.a");
     story.always(seconds(120), "it is not its business", |s| s.runtime.journal().is_empty()).await;
