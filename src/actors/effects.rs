@@ -104,7 +104,8 @@ impl Effects {
         };
         let work = self.work(&deployment, &lane, operation, epoch);
         let ended = (deployment.clone(), lane.clone());
-        let task = ctx.spawn(what, async move {
+        // Each call in it has its deadline; a grace period and a pull have their own measure.
+        let task = ctx.spawn_unlimited(what, async move {
             let outcome = work.await;
             Message::Ended { deployment: ended.0, lane: ended.1, outcome }
         });
