@@ -382,3 +382,6 @@ fn shorten(mut message: String) -> String {
     }
     message
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,13 +61,16 @@ pub struct KeyedSpec {
     pub stop_within: Duration,
 }
 
+/// Told the last failure.
+type OnParked = Arc<dyn Fn(&str) + Send + Sync>;
+
 #[derive(Clone)]
 pub struct ChildSpec {
     pub(super) name: String,
     pub(super) about: &'static str,
     pub(super) stop_within: Duration,
     pub(super) on_up: Option<Arc<dyn Fn() + Send + Sync>>,
-    pub(super) on_parked: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub(super) on_parked: Option<OnParked>,
     pub(super) starter: Starter,
     kind: Kind,
 }

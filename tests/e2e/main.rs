@@ -20,6 +20,7 @@ mod stories_of_documents;
 mod stories_of_hangs;
 mod stories_of_heartbeats;
 mod stories_of_panics;
+mod stories_of_poison;
 mod stories_of_running;
 mod stories_of_servers;
 mod stories_of_services;

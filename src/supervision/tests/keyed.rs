@@ -60,6 +60,8 @@ async fn one_over_its_budget_is_parked_and_the_others_are_unaffected() {
     break_it(&many, "web");
     tree.until_is("t/many/web", ActorState::Parked).await;
     pass(3 * HOUR).await;
+    let told = tree.log.all().into_iter().filter(|line| line.starts_with("parked ")).count();
+    assert_eq!(told, 1, "{:?}", tree.log.all());
     assert_eq!(tree.actor("t/many/web").state, ActorState::Parked, "for ever");
     assert_eq!(tree.actor("t/many/web").retry_in_ms, None);
     let db = tree.actor("t/many/db");
