@@ -153,9 +153,7 @@ async fn panics_until_the_process_ends(device: &mut Device, path: &str) {
 #[tokio::test]
 async fn an_actor_that_panics_for_ever_ends_the_process_with_70_and_a_word_of_it() {
     let mut device = device().await;
-    for path in ["deployments", "runtime/effects"] {
-        panics_until_the_process_ends(&mut device, &format!("{ROOT}/{path}")).await;
-    }
+    panics_until_the_process_ends(&mut device, "fleet-agent/deployments").await;
 }
 
 #[tokio::test]
@@ -230,7 +228,7 @@ mod long {
     #[tokio::test]
     async fn every_actor_whose_panics_escalate_ends_the_process_with_70() {
         let mut device = device().await;
-        for path in ["runtime", "runtime/observer", "reconcilers", "link"] {
+        for path in ["runtime", "runtime/effects", "runtime/observer", "reconcilers", "link"] {
             panics_until_the_process_ends(&mut device, &format!("{ROOT}/{path}")).await;
         }
     }
