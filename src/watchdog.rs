@@ -4,10 +4,13 @@
 //! stopped, or a machine that slept, did not look, and so nothing grew old meanwhile. What waits for the
 //! network, for podman or for a disk awaits, and is no hang.
 pub mod breadcrumb;
+pub mod ends;
+pub mod last_words;
 mod workers;
 
 use crate::faults;
 use crate::supervision::{Board, Root, Stuck};
+use crate::telemetry::blame;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -250,6 +253,17 @@ fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds, runtime: &Handle) {
         }
     };
     end(&hang);
+}
+
+/// Long enough for what only passes by.
+const STILL: Duration = Duration::from_millis(200);
+
+/// The deployment on which a thread has hung for some time, when it is one. Blocks for a moment.
+pub fn culprit() -> Option<String> {
+    let before = blame::glance();
+    #[allow(clippy::disallowed_methods)] // In the watchdog's own thread.
+    thread::sleep(STILL);
+    before.still()
 }
 
 /// How many of the shorter fit into the longer one, at least 1.

@@ -167,7 +167,7 @@ async fn hangs(way: &str) -> (Option<i32>, String) {
     let mut process = start(way, dir.path());
     while process.lines.next_line().await.unwrap().is_some() {}
     let end = process.child.wait().await.unwrap();
-    let told = breadcrumb::collect(dir.path()).unwrap_or_default();
+    let told = breadcrumb::collect(dir.path()).map(|left| left.line).unwrap_or_default();
     // The first word is a time.
     (end.code(), told.split_once(' ').map(|(_, reason)| reason.to_owned()).unwrap_or_default())
 }

@@ -124,7 +124,7 @@ impl Picture {
                 (memory.image, memory.progress) = (Image::Missing, None);
                 memory.prepare_failed(code, message, now, dice);
             }
-            Lane::Network => self.network.failed(now, dice),
+            Lane::Network => self.network.failed(code, now, dice),
         }
     }
 }
