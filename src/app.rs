@@ -53,12 +53,13 @@ pub enum Stopped {
 
 /// Runs until a signal asks for the end, or the tree gives up. Containers run on in any case.
 pub async fn run(config: Config) -> Result<Stopped, AppError> {
+    // First: until then a signal ends the process by itself, whatever it was doing.
+    let mut signals = Signals::new()?;
     let identity = identity(&config);
     let lock = Arc::new(StateLock::acquire(&config.agent.state_dir, &identity.instance)?);
     let before = Before::of(&config.agent.state_dir);
     let Identity { device, instance, .. } = &identity;
     tracing::info!(version = VERSION, %device, instance, epoch = lock.epoch(), "fleet-agent starts");
-    let mut signals = Signals::new()?;
     let bus = Arc::new(bus(&config).await?);
     let state_dir = config.agent.state_dir.clone();
     let parts = parts(&config, identity, lock.clone(), bus.clone(), &before)?;

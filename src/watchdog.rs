@@ -185,6 +185,11 @@ impl Watchdog {
         }
     }
 
+    /// Whether no task was seen to run since the look before.
+    fn is_quiet(&self) -> bool {
+        self.beats.same > 0
+    }
+
     /// Whether tasks ran and the root answered (where it has to) since this was last true.
     pub fn progressed(&mut self) -> bool {
         let (beats, answers) = (self.vitals.beats(), self.vitals.answers());
@@ -215,14 +220,15 @@ pub fn start(vitals: Vitals, limits: Limits, deeds: Deeds) -> io::Result<()> {
         Some((interval, _)) => limits.every.min(*interval),
         None => limits.every,
     };
+    let runtime = Handle::current();
     let dog = Watchdog::new(vitals.clone(), limits.patience * ratio(limits.every, every))
-        .with_workers(Workers::new(Handle::current().metrics()));
-    thread::Builder::new().name("watchdog".into()).spawn(move || watch(dog, every, deeds))?;
+        .with_workers(Workers::new(runtime.metrics()));
+    thread::Builder::new().name("watchdog".into()).spawn(move || watch(dog, every, deeds, &runtime))?;
     tokio::spawn(vitals.beat(every));
     Ok(())
 }
 
-fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds) {
+fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds, runtime: &Handle) {
     let Deeds { mut keep_alive, end } = deeds;
     let mut looks: u32 = 0;
     let hang = loop {
@@ -231,6 +237,12 @@ fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds) {
         faults::point("watchdog", "look");
         if let Some(hang) = dog.look() {
             break hang;
+        }
+        if dog.is_quiet() {
+            // One worker waits for sockets and timers on behalf of all. When what it was woken for blocks it,
+            // the others sleep on. A task from outside wakes one, which then waits in its place: all other
+            // actors go on, and can be asked which one hangs.
+            runtime.spawn(std::future::ready(()));
         }
         looks = looks.wrapping_add(1);
         if let Some((interval, keep_alive)) = &mut keep_alive
