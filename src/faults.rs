@@ -43,10 +43,19 @@ pub fn hits(kind: &str, at: &str) -> bool {
     happen(&word, kind, at)
 }
 
+#[cfg(debug_assertions)]
+static DIRECTORY: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
+
+/// Has this process look for faults in `directory`: for a test that has the whole agent inside itself. Only the
+/// first one counts.
+#[cfg(debug_assertions)]
+pub fn look_in(directory: &Path) {
+    let _ = DIRECTORY.set(Some(directory.to_owned()));
+}
+
 /// Read once: no process changes its own environment.
 #[cfg(debug_assertions)]
 fn directory() -> Option<&'static Path> {
-    static DIRECTORY: std::sync::OnceLock<Option<PathBuf>> = std::sync::OnceLock::new();
     DIRECTORY.get_or_init(|| std::env::var_os(VARIABLE).map(PathBuf::from)).as_deref()
 }
 

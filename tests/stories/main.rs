@@ -15,6 +15,7 @@ mod isolation;
 mod ledger;
 mod offline;
 mod panics;
+mod poison;
 mod pulls;
 mod reconcile;
 mod reporting;

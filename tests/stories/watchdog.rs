@@ -2,6 +2,7 @@
 use crate::documents::demo;
 use crate::harness::Story;
 use fleet_agent::runtime::fake::Op;
+use fleet_agent::watchdog::breadcrumb::LastCrash;
 use fleet_agent::watchdog::{Limits, Vitals, Watchdog};
 use fleet_contracts::commands::ActorState;
 use serde_json::Value;
@@ -31,7 +32,8 @@ async fn a_runtime_and_a_network_that_hang_for_an_hour_are_no_hang_of_the_agent(
 
 #[tokio::test(start_paused = true)]
 async fn the_heartbeat_tells_of_the_former_processes_end() {
-    let mut story = Story::new().with(|parts| parts.last_crash = Some(format!("why {}", "x".repeat(200))));
+    let crash = LastCrash { line: format!("why {}", "x".repeat(200)), deployment: None };
+    let mut story = Story::new().with(|parts| parts.last_crash = Some(crash));
     story.bus.connect();
     story.boot().await;
     let told = |story: &Story| {

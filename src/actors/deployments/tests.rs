@@ -133,10 +133,15 @@ async fn a_removal_is_forgotten_only_when_nothing_is_left() {
     assert_eq!(office.directory.keys(), []);
 }
 
+fn accepted(message: Reporter) -> Option<DeploymentState> {
+    state(message).filter(|state| state.observed_revision == Some(1))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reconciler_that_is_given_up_puts_its_document_in_quarantine_until_it_is_restarted() {
     let mut office = office(FakeLedger::default()).await;
     office.me.send(snapshot(vec![entry(1)]));
+    office.reporter.next(accepted).await;
     office.me.send(Message::Child(web(), ChildNews::Started));
     assert_eq!(office.reconciler.next(wanted).await, 1);
     office.me.send(Message::Child(web(), ChildNews::Parked("panic: why".into())));
@@ -155,10 +160,10 @@ async fn a_reconciler_that_is_given_up_puts_its_document_in_quarantine_until_it_
 async fn the_deployment_that_ended_the_process_is_counted_on_disk_before_it_is_acted_on() {
     let mut first = office(FakeLedger::default()).await;
     first.me.send(snapshot(vec![entry(1)]));
-    first.me.send(Message::Child(web(), ChildNews::Started));
-    assert_eq!(first.reconciler.next(wanted).await, 1);
+    first.reporter.next(accepted).await;
     let blamed = Blamed::new(Some((web(), "aborted by SIGABRT".into())));
     let mut second = office_of(first.store.clone(), blamed).await;
+    second.reporter.next(accepted).await;
     second.me.send(Message::Child(web(), ChildNews::Started));
     assert_eq!(second.reconciler.next(wanted).await, 1);
     assert_eq!(first.store.load().unwrap().records[0].trial.ends, 1);
