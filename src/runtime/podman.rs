@@ -29,6 +29,7 @@ mod facts;
 mod hints;
 mod networks;
 mod observe;
+mod paths;
 mod pull;
 mod remove;
 mod wire;
@@ -99,6 +100,7 @@ impl ContainerRuntime for PodmanRuntime {
 
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId> {
         within(LONG, Operation::Create, name, async {
+            self.host_paths_exist(spec).await?;
             let options = CreateContainerOptionsBuilder::new().name(name).build();
             let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await?;
             Ok(ContainerId::new(&created.id))
@@ -110,6 +112,16 @@ impl ContainerRuntime for PodmanRuntime {
         self.observer.forget(id);
         within(LONG, Operation::Start, id.as_str(), async {
             Ok(self.docker(LONG)?.start_container(id.as_str(), None::<StartContainerOptions>).await?)
+        })
+        .await
+    }
+
+    async fn unpause(&self, id: &ContainerId) -> Result<()> {
+        within(SHORT, Operation::Unpause, id.as_str(), async {
+            match self.docker(SHORT)?.unpause_container(id.as_str()).await.map_err(Failure::from) {
+                Err(failure) if failure.says("is not paused") => Ok(()),
+                other => other,
+            }
         })
         .await
     }

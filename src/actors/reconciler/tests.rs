@@ -2,8 +2,10 @@ use super::*;
 use crate::actors::tests::{Heard, device, document, pass, probe, run, settle, web};
 use crate::domain::desired::Wanted;
 use crate::domain::time::Moment;
+use crate::messages::reconcilers::Blinded;
 use crate::supervision::{Root, worker};
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Scene {
     root: Root,
@@ -31,6 +33,11 @@ impl Scene {
     fn want(&self, image: &str, revision: u64) {
         let wanted = Wanted::read(&document(image), revision).unwrap();
         self.me.send(Message::Want(Arc::new(wanted)));
+    }
+
+    fn blind(&self) {
+        let (why, retry_at) = ("the socket is gone".into(), self.clock.now() + Duration::from_secs(3));
+        self.me.send(Message::Blinded(Blinded { why, retry_at }));
     }
 
     fn show(&self, begun: Moment, containers: Vec<Container>) {
@@ -87,13 +94,14 @@ async fn nothing_is_done_before_it_is_told_what_and_has_seen_what_is_there() {
 #[tokio::test(start_paused = true)]
 async fn while_the_runtime_is_away_nothing_is_asked_of_it() {
     let mut scene = scene().await;
-    scene.me.send(Message::Blinded("the socket is gone".into()));
+    scene.blind();
     scene.want("demo:1", 1);
     scene.show(scene.clock.now(), vec![]);
     assert!(matches!(scene.effects.next(job).await, Operation::Create(_)), "a look ends the blindness");
-    scene.me.send(Message::Blinded("the socket is gone".into()));
+    scene.blind();
     let error = scene.deployments.next(|message| report(message)?.error).await;
     assert_eq!(error.code, fleet_contracts::state::Code::RuntimeUnreachable);
+    assert!(error.retry_at.is_some(), "it says when it is looked at again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,7 @@ impl State {
             host_ports: spec.ports.iter().map(|port| port.host).collect(),
             program: image.program.clone(),
             image_id: Some(image.id.clone()),
+            is_unstartable: false,
             started_at: None,
         };
         self.journal.push(format!("create {name}"));
@@ -43,10 +44,14 @@ impl State {
         match found.status {
             // Podman answers success and does nothing, in both cases.
             Status::Running(_) | Status::Lying => return Ok(()),
-            Status::Stopping | Status::Busy => {
+            Status::Stopping | Status::Paused | Status::Busy => {
                 return Err((ErrorKind::Refused, "must be in Created or Stopped state to be started".into()));
             }
             Status::Created | Status::Exited { .. } => {}
+        }
+        if found.is_unstartable {
+            let said = "runc create failed: container with given ID already exists";
+            return Err((ErrorKind::Unstartable, said.into()));
         }
         if let Some(port) = found.host_ports.iter().find(|port| self.is_taken(**port)) {
             return Err((
@@ -64,6 +69,16 @@ impl State {
         let line = format!("start {}", found.name);
         self.exits.extend(by_itself.map(|exit| (process, exit)));
         self.note(id, line);
+        Ok(())
+    }
+
+    pub(super) fn unpause(&mut self, id: &ContainerId) -> Result<(), Refusal> {
+        let found = self.found_mut(id)?;
+        if let (Status::Paused, Some(process)) = (found.status, found.process) {
+            found.status = Status::Running(process);
+            let line = format!("unpause {}", found.name);
+            self.note(id, line);
+        }
         Ok(())
     }
 

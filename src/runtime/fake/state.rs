@@ -21,6 +21,8 @@ pub(super) struct Found {
     pub(super) host_ports: Vec<u16>,
     pub(super) program: Program,
     pub(super) image_id: Option<String>,
+    /// The runtime was cut off in its start.
+    pub(super) is_unstartable: bool,
     pub(super) started_at: Option<Timestamp>,
 }
 
@@ -101,6 +103,7 @@ impl State {
             host_ports: Vec::new(),
             program: Program::polite(),
             image_id: None,
+            is_unstartable: false,
             started_at: Some(self.now()),
         };
         self.insert(found)
@@ -139,6 +142,8 @@ impl State {
 
     pub(super) fn reboot(&mut self) {
         for found in self.containers.values_mut() {
+            // What the OCI runtime knew is in memory only.
+            found.is_unstartable = false;
             found.status = Status::Created;
             found.process = None;
         }

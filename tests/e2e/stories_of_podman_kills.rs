@@ -1,0 +1,75 @@
+//! `kill -9` of podman's service at random moments of creates, starts and removes: what it leaves behind
+//! (names that only the storage knows, starts that can never be repeated, removes by half) is cleared away.
+use crate::device::Device;
+use crate::documents::{deployment, steady, with};
+use serde_json::json;
+use std::time::Duration;
+
+/// Longer than each of the three takes on an idle machine.
+const WITHIN_MS: u64 = 400;
+
+struct Kills {
+    device: Device,
+    rng: fastrand::Rng,
+    seed: u64,
+}
+
+impl Kills {
+    async fn begin() -> Self {
+        let seed =
+            std::env::var("FLEET_KILL_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+        eprintln!("FLEET_KILL_SEED={seed}");
+        Self { device: Device::new().await, rng: fastrand::Rng::with_seed(seed), seed }
+    }
+
+    /// The service dies at some moment from now on, and is back.
+    async fn kill_service(&mut self) {
+        let wait = Duration::from_millis(self.rng.u64(..WITHIN_MS));
+        // Not a wait for something: the moment itself is what is random.
+        tokio::time::sleep(wait).await;
+        self.device.world.restart_service();
+    }
+
+    async fn rounds(mut self, rounds: usize) {
+        let calm = self.device.apply("calm", deployment(&[steady("a")])).await;
+        let untouched = self.device.lives()["fleet-calm.a"].clone();
+        for round in 0..rounds {
+            let version = |n: usize| deployment(&[with(steady("a"), json!({"env": {"V": n.to_string()}}))]);
+            for n in 0..2 {
+                let revision = self.device.put("web", version(n)).await;
+                self.kill_service().await;
+                self.device.running("web", revision).await;
+                self.is_exactly(&["fleet-calm.a", "fleet-web.a"], round);
+            }
+            self.device.operator.delete("web").await;
+            self.kill_service().await;
+            self.device.seen("it is gone", |all| all.len() == 1).await;
+            self.is_exactly(&["fleet-calm.a"], round);
+        }
+        self.device.running("calm", calm).await;
+        assert_eq!(self.device.lives()["fleet-calm.a"], untouched, "seed {}", self.seed);
+    }
+
+    /// These live, each once, and no process of another is left.
+    fn is_exactly(&self, names: &[&str], round: usize) {
+        let (all, seed) = (self.device.containers(), self.seed);
+        let found: Vec<&str> = all.keys().map(String::as_str).collect();
+        assert_eq!(found, names, "round {round}, seed {seed}\n{}", self.device.log.tail());
+        let live: Vec<u64> = all.values().filter_map(|seen| Some(seen.life?.pid)).collect();
+        assert_eq!(live.len(), names.len(), "round {round}, seed {seed}: {all:#?}");
+        let programs = self.device.world.programs("trap 'exit 0' TERM; sleep 86400 & wait");
+        assert_eq!(programs.len(), names.len(), "round {round}, seed {seed}: a process without a container");
+    }
+}
+
+#[tokio::test]
+async fn a_podman_killed_in_the_middle_of_anything_leaves_exactly_what_is_desired() {
+    Kills::begin().await.rounds(3).await;
+}
+
+mod long {
+    #[tokio::test]
+    async fn a_podman_killed_in_the_middle_of_anything_many_times_leaves_exactly_what_is_desired() {
+        super::Kills::begin().await.rounds(40).await;
+    }
+}
