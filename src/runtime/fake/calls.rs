@@ -188,13 +188,7 @@ impl ContainerRuntime for FakeRuntime {
 
     async fn remove_network(&self, name: &str) -> Result<()> {
         let named = name.to_owned();
-        self.call(Op::RemoveNetwork, name, move |state| {
-            if state.networks.remove(&named).is_some() {
-                state.journal.push(format!("remove network {named}"));
-            }
-            Ok(())
-        })
-        .await
+        self.call(Op::RemoveNetwork, name, move |state| state.remove_network(&named)).await
     }
 
     async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {

@@ -29,6 +29,7 @@ impl State {
                 signal: spec.stop_signal.clone(),
                 grace: Duration::from_secs(spec.stop_timeout_s.into()),
             },
+            network: spec.network.clone(),
             host_ports: spec.ports.iter().map(|port| port.host).collect(),
             program: image.program.clone(),
             image_id: Some(image.id.clone()),
@@ -124,6 +125,16 @@ impl State {
         }
         if self.orphans.remove(name) {
             self.journal.push(format!("remove orphan {name}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_network(&mut self, name: &str) -> Result<(), Refusal> {
+        if self.containers.values().any(|found| found.network == name) {
+            return Err((ErrorKind::Refused, format!("\"{name}\" has associated containers with it")));
+        }
+        if self.networks.remove(name).is_some() {
+            self.journal.push(format!("remove network {name}"));
         }
         Ok(())
     }

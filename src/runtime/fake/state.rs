@@ -18,6 +18,7 @@ pub(super) struct Found {
     /// The live process, also while the status is `Stopping` or `Busy`.
     pub(super) process: Option<Process>,
     pub(super) stop: StopSettings,
+    pub(super) network: String,
     pub(super) host_ports: Vec<u16>,
     pub(super) program: Program,
     pub(super) image_id: Option<String>,
@@ -100,6 +101,7 @@ impl State {
             status: Status::Running(process),
             process: Some(process),
             stop: StopSettings { signal: "SIGTERM".into(), grace: Duration::from_secs(10) },
+            network: "host".into(),
             host_ports: Vec::new(),
             program: Program::polite(),
             image_id: None,
