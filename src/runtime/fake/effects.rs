@@ -11,14 +11,15 @@ pub(super) type Refusal = (ErrorKind, String);
 
 impl State {
     pub(super) fn create(&mut self, name: &str, spec: &CreateSpec) -> Result<ContainerId, Refusal> {
-        if self.named(name).is_some() || self.orphans.contains(name) {
-            return Err((ErrorKind::NameInUse, format!("the container name \"{name}\" is already in use")));
-        }
         let Some(image) = self.images.get(&spec.image) else {
             return Err((ErrorKind::ImageMissing, format!("no such image: {}", spec.image)));
         };
         if !matches!(spec.network.as_str(), "host" | "none") && !self.networks.contains_key(&spec.network) {
             return Err((ErrorKind::NotFound, format!("network {} not found", spec.network)));
+        }
+        // In podman's order: image, network, name.
+        if self.named(name).is_some() || self.orphans.contains(name) {
+            return Err((ErrorKind::NameInUse, format!("the container name \"{name}\" is already in use")));
         }
         let found = Found {
             name: name.into(),
