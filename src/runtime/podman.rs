@@ -132,6 +132,11 @@ impl ContainerRuntime for PodmanRuntime {
             let sent = self.docker(SHORT)?.kill_container(id.as_str(), Some(options)).await;
             match sent.map_err(Failure::from) {
                 Err(failure) if failure.is_not_found() || failure.says("can only kill running") => Ok(()),
+                // Podman tries, and fails, where it believes that a dead one runs.
+                Err(failure @ Failure::Status { .. }) => match self.observer.examine(id).await? {
+                    Some(facts) if facts.status.is_alive() => Err(failure),
+                    Some(_) | None => Ok(()),
+                },
                 other => other,
             }
         })

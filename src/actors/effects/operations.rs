@@ -77,12 +77,7 @@ async fn rename(runtime: &dyn ContainerRuntime, id: ContainerId, to: String) -> 
     match runtime.holder(&to).await.map_err(failure)? {
         NameHolder::Foreign(holder) => Err(name_conflict(&to, &holder)),
         // The picture that this was planned from is stale.
-        NameHolder::Ours(_) => Err(failure(refused)),
-        NameHolder::Nobody => {
-            runtime.remove_orphan(&to).await.map_err(failure)?;
-            runtime.rename(&id, &to).await.map_err(failure)?;
-            Ok(Effect::Renamed { id, to })
-        }
+        NameHolder::Ours(_) | NameHolder::Nobody => Err(failure(refused)),
     }
 }
 

@@ -122,7 +122,8 @@ impl Picture {
             }
             Lane::Image(service) => {
                 let memory = &mut self.slot(service).memory;
-                (memory.image, memory.progress) = (Image::Missing, None);
+                // Somebody may bring it here by hand meanwhile: the next create tells.
+                (memory.image, memory.progress) = (Image::Unknown, None);
                 memory.prepare_failed(code, message, now, dice);
             }
             Lane::Network => {

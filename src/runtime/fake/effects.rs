@@ -35,6 +35,7 @@ impl State {
             program: image.program.clone(),
             image_id: Some(image.id.clone()),
             is_unstartable: false,
+            unheard: Vec::new(),
             started_at: None,
         };
         self.journal.push(format!("create {name}"));
@@ -78,8 +79,10 @@ impl State {
         let found = self.found_mut(id)?;
         if let (Status::Paused, Some(process)) = (found.status, found.process) {
             found.status = Status::Running(process);
+            let unheard = std::mem::take(&mut found.unheard);
             let line = format!("unpause {}", found.name);
             self.note(id, line);
+            unheard.iter().try_for_each(|signal| self.signal(id, signal))?;
         }
         Ok(())
     }
@@ -88,8 +91,13 @@ impl State {
         let Some(found) = self.containers.get(id) else { return Ok(()) };
         let Some(process) = found.process else { return Ok(()) };
         let exit = found.program.signals.get(signal).copied();
-        let line = format!("signal {} {signal}", found.name);
+        let (line, is_frozen) = (format!("signal {} {signal}", found.name), found.status == Status::Paused);
         self.note(id, line);
+        if is_frozen {
+            let found = self.found_mut(id)?;
+            found.unheard.push(signal.into());
+            return Ok(());
+        }
         match (signal, exit) {
             ("SIGKILL", _) => self.exit_process(process, 137),
             (_, Some(exit)) if exit.after.is_zero() => self.exit_process(process, exit.code),
@@ -101,7 +109,8 @@ impl State {
 
     pub(super) fn rename(&mut self, id: &ContainerId, name: &str) -> Result<(), Refusal> {
         let old = self.found(id)?.name.clone();
-        if self.named(name).is_some_and(|holder| holder != *id) || self.orphans.contains(name) {
+        // Podman does not ask its storage here: the name of an orphan is free for this.
+        if self.named(name).is_some_and(|holder| holder != *id) {
             return Err((ErrorKind::NameInUse, format!("name {name} already in use")));
         }
         self.found_mut(id)?.name = name.into();

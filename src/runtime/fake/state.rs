@@ -24,6 +24,8 @@ pub(super) struct Found {
     pub(super) image_id: Option<String>,
     /// The runtime was cut off in its start.
     pub(super) is_unstartable: bool,
+    /// Signals that came while it was frozen.
+    pub(super) unheard: Vec<String>,
     pub(super) started_at: Option<Timestamp>,
 }
 
@@ -106,6 +108,7 @@ impl State {
             program: Program::polite(),
             image_id: None,
             is_unstartable: false,
+            unheard: Vec::new(),
             started_at: Some(self.now()),
         };
         self.insert(found)
