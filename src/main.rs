@@ -1,7 +1,7 @@
 //! The `fleet-agent` command: arguments, configuration, telemetry; runs the tree and maps its end to
 //! an exit code. It fails by default: exit 0 is earned by a one-shot subcommand that succeeded.
 use clap::{Parser, Subcommand};
-use fleet_agent::app::{self, Stopped};
+use fleet_agent::app::{self, AppError, Stopped};
 use fleet_agent::config::{Config, DEFAULT_CONFIG_PATH};
 use fleet_agent::store::lock::LockError;
 use fleet_agent::telemetry;
@@ -117,20 +117,51 @@ async fn self_test(config: Config) -> u8 {
 }
 
 async fn run(config: Config) -> u8 {
-    match app::run(config).await {
+    let end = app::run(config).await;
+    if let Err(error) = &end {
+        tracing::error!("{error}");
+    }
+    code(&end)
+}
+
+/// No end of the daemon is a success: whatever watches over it has to start it again.
+fn code(end: &Result<Stopped, AppError>) -> u8 {
+    match end {
         Ok(Stopped::BySigint) => INTERRUPTED,
         Ok(Stopped::BySigterm) => TERMINATED,
-        Err(error) => {
-            tracing::error!("{error}");
-            match error {
-                app::AppError::Lock(LockError::Held { .. }) => UNAVAILABLE,
-                app::AppError::Bus(_) => USAGE,
-                app::AppError::Lock(LockError::Store(_))
-                | app::AppError::Store(_)
-                | app::AppError::Signals(_)
-                | app::AppError::Watchdog(_)
-                | app::AppError::GaveUp(_) => SOFTWARE,
-            }
+        Err(AppError::Lock(LockError::Held { .. })) => UNAVAILABLE,
+        Err(AppError::Bus(_)) => USAGE,
+        Err(
+            AppError::Lock(LockError::Store(_))
+            | AppError::Store(_)
+            | AppError::Signals(_)
+            | AppError::Watchdog(_)
+            | AppError::GaveUp(_),
+        ) => SOFTWARE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleet_agent::store::StoreError;
+    use std::io;
+
+    #[test]
+    fn no_end_of_the_daemon_is_a_success() {
+        let io = || io::Error::other("?");
+        let held = LockError::Held { state_dir: "/state".into(), holder: None };
+        for (end, expected) in [
+            (Ok(Stopped::BySigint), 130),
+            (Ok(Stopped::BySigterm), 143),
+            (Err(AppError::Lock(held)), 69),
+            (Err(AppError::Lock(LockError::Store(StoreError::not_owner()))), 70),
+            (Err(AppError::Store(StoreError::not_owner())), 70),
+            (Err(AppError::Signals(io())), 70),
+            (Err(AppError::Watchdog(io())), 70),
+            (Err(AppError::GaveUp("?".into())), 70),
+        ] {
+            assert_eq!(code(&end), expected, "{end:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use fleet_contracts::DeploymentName;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub mod disk;
 pub mod envelope;
@@ -51,22 +51,42 @@ pub trait StateOwner: Send + Sync + 'static {
     fn still_ours(&self) -> bool;
 }
 
-/// Whether this process may act: every effect and every ledger write asks first.
-#[derive(Debug, Clone)]
-pub struct OwnershipView(Arc<AtomicBool>);
+/// One uninterrupted time of owning the state directory. What was planned in an earlier one may rest
+/// on what another owner has changed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch(u64);
+
+/// Whether this process may act: every effect and every ledger write carries the epoch in which it
+/// was asked for, and asks again when it begins.
+#[derive(Clone)]
+pub struct OwnershipView {
+    owner: Arc<dyn StateOwner>,
+    /// How often ownership was gained and lost: odd while it is ours.
+    turns: Arc<AtomicU64>,
+}
 
 impl OwnershipView {
-    pub fn new(ours: bool) -> Self {
-        Self(Arc::new(AtomicBool::new(ours)))
+    /// Of a process that owns the directory now.
+    pub fn new(owner: Arc<dyn StateOwner>) -> Self {
+        Self { owner, turns: Arc::new(AtomicU64::new(1)) }
     }
 
-    pub fn is_ours(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// The present epoch, as of the last check; None while the directory is not ours.
+    pub fn epoch(&self) -> Option<Epoch> {
+        let turns = self.turns.load(Ordering::Acquire);
+        (turns % 2 == 1).then_some(Epoch(turns))
     }
 
-    /// Whether that changed anything.
+    /// Whether that epoch goes on at this very moment, asked of the lock itself: a process that was
+    /// stopped for long has not checked. Blocks on the disk.
+    pub fn goes_on(&self, epoch: Epoch) -> bool {
+        self.epoch() == Some(epoch) && self.owner.still_ours()
+    }
+
+    /// Takes the answer of a check. Whether that changed anything.
     pub fn set(&self, ours: bool) -> bool {
-        self.0.swap(ours, Ordering::AcqRel) != ours
+        let turn = |turns: u64| ((turns % 2 == 1) != ours).then_some(turns + 1);
+        self.turns.fetch_update(Ordering::AcqRel, Ordering::Acquire, turn).is_ok()
     }
 }
 

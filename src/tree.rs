@@ -82,7 +82,7 @@ pub async fn run_watched(parts: Parts, watch: impl FnOnce(Board)) -> Root {
 /// The tree as data.
 pub fn declare(parts: Parts, board: Arc<OnceLock<Board>>) -> SupervisorSpec {
     let wires = Wires::default();
-    let view = OwnershipView::new(true);
+    let view = OwnershipView::new(parts.owner.clone());
     let clock = Clock::start();
     let mut children = vec![ownership(&parts, &view)];
     if let Some(runtime) = &parts.runtime {

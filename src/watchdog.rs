@@ -4,7 +4,9 @@
 //! stopped, or a machine that slept, did not look, and so nothing grew old meanwhile. What waits for the
 //! network, for podman or for a disk awaits, and is no hang.
 pub mod breadcrumb;
+mod workers;
 
+use crate::faults;
 use crate::supervision::{Board, Root, Stuck};
 use std::fmt;
 use std::io;
@@ -12,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use workers::Workers;
 
 /// What hangs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Hang {
     Actor(Stuck),
     /// The threads that run all actors are blocked.
     Workers,
+    /// One of them is, by a task that is no actor's handler.
+    Worker,
     /// The root supervisor takes no orders.
     Root,
 }
@@ -30,6 +36,7 @@ impl fmt::Display for Hang {
         match self {
             Hang::Actor(Stuck { actor, message }) => write!(f, "{actor} does not end handling {message}"),
             Hang::Workers => write!(f, "no worker thread runs any task"),
+            Hang::Worker => write!(f, "a worker thread does not come back from a task"),
             Hang::Root => write!(f, "the root supervisor takes no orders"),
         }
     }
@@ -120,6 +127,7 @@ pub struct Watchdog {
     patience: u32,
     beats: Counter,
     answers: Counter,
+    workers: Option<Workers>,
     /// Beats and answers at the last keep-alive.
     fed: (u64, u64),
 }
@@ -144,7 +152,13 @@ impl Watchdog {
     /// `patience` in looks.
     pub fn new(vitals: Vitals, patience: u32) -> Self {
         let (beats, answers) = Default::default();
-        Self { vitals, patience, beats, answers, fed: (0, 0) }
+        Self { vitals, patience, beats, answers, workers: None, fed: (0, 0) }
+    }
+
+    /// Looks at these threads too.
+    fn with_workers(mut self, workers: Workers) -> Self {
+        self.workers = Some(workers);
+        self
     }
 
     /// To be called at regular intervals. An actor comes first: it is often why nothing else runs.
@@ -157,11 +171,14 @@ impl Watchdog {
             Some(answers) if without_beat == 0 => self.answers.look(answers) > self.patience,
             Some(_) | None => false,
         };
-        match (stuck, no_beat, no_answer) {
-            (Some(stuck), _, _) => Some(Hang::Actor(stuck)),
-            (None, true, _) => Some(Hang::Workers),
-            (None, false, true) => Some(Hang::Root),
-            (None, false, false) => None,
+        // A little later than the others: where one of them holds too, it is the better word.
+        let blocked = self.workers.as_mut().is_some_and(|workers| workers.look() > self.patience + 2);
+        match (stuck, no_beat, blocked, no_answer) {
+            (Some(stuck), ..) => Some(Hang::Actor(stuck)),
+            (None, true, ..) => Some(Hang::Workers),
+            (None, false, true, _) => Some(Hang::Worker),
+            (None, false, false, true) => Some(Hang::Root),
+            (None, false, false, false) => None,
         }
     }
 
@@ -195,7 +212,8 @@ pub fn start(vitals: Vitals, limits: Limits, deeds: Deeds) -> io::Result<()> {
         Some((interval, _)) => limits.every.min(*interval),
         None => limits.every,
     };
-    let dog = Watchdog::new(vitals.clone(), limits.patience * ratio(limits.every, every));
+    let dog = Watchdog::new(vitals.clone(), limits.patience * ratio(limits.every, every))
+        .with_workers(Workers::new(Handle::current().metrics()));
     thread::Builder::new().name("watchdog".into()).spawn(move || watch(dog, every, deeds))?;
     tokio::spawn(vitals.beat(every));
     Ok(())
@@ -207,6 +225,7 @@ fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds) {
     let hang = loop {
         #[allow(clippy::disallowed_methods)] // A thread of its own, which must not depend on tokio.
         thread::sleep(every);
+        faults::point("watchdog", "look");
         if let Some(hang) = dog.look() {
             break hang;
         }

@@ -85,6 +85,7 @@ async fn hanging(way: &str) {
     match way {
         "spins" => drop(toy.send(Hang::Spins)),
         "mutex" => drop(toy.send(Hang::WaitsForAMutex)),
+        "worker" => drop(tokio::spawn(async { wait_for_ever() })),
         "workers" => (0..2).for_each(|_| drop(tokio::spawn(async { wait_for_ever() }))),
         "watchdog" | "healthy" => {}
         other => panic!("{other}"),
@@ -176,6 +177,11 @@ async fn a_handler_that_waits_for_a_mutex_ends_the_process_with_70_and_a_word_of
 #[tokio::test]
 async fn tasks_that_block_all_workers_end_the_process_with_70_and_a_word_of_it() {
     assert_eq!(hangs("workers").await, (Some(70), "no worker thread runs any task".into()));
+}
+
+#[tokio::test]
+async fn a_task_of_no_actor_that_blocks_one_worker_ends_the_process_with_70_and_a_word_of_it() {
+    assert_eq!(hangs("worker").await, (Some(70), "a worker thread does not come back from a task".into()));
 }
 
 #[tokio::test]

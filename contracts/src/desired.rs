@@ -6,9 +6,13 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 mod canonical;
+mod device;
 mod image;
 mod json;
+mod limits;
+mod network;
 mod parse;
+mod path;
 mod port;
 mod report;
 mod service;
@@ -38,12 +42,26 @@ pub struct Service {
     /// None: the image's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
+    /// Absolute. None: the image's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+    /// `user[:group]`, each by name or number. None: the image's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub network: Network,
+    #[serde(skip_serializing_if = "is_default")]
+    pub resources: Resources,
+    #[serde(skip_serializing_if = "is_default")]
+    pub log: Log,
     #[serde(skip_serializing_if = "is_default")]
     pub restart: Restart,
     #[serde(skip_serializing_if = "is_default")]
@@ -121,6 +139,57 @@ pub enum VolumeSource {
     Bind(String),
 }
 
+/// `/dev/x[:/path/in/container][:rwm]`. Serializes to its normalised text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Absolute path on the device, below /dev.
+    pub host: String,
+    /// Absolute path in the container.
+    pub target: String,
+    /// Of `r`, `w`, `m`, in this order.
+    pub permissions: String,
+}
+
+/// Serializes to its word or name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Network {
+    /// The deployment's own network: its services find each other by name, others do not reach them.
+    #[default]
+    Bridge,
+    /// The device's own: no network of its own.
+    Host,
+    None,
+    /// One that deployments share; created when missing, never removed.
+    Named(String),
+}
+
+/// Limits; None: none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Resources {
+    /// MiB, swap not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<Cpus>,
+    /// Processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u64>,
+}
+
+/// Processor time per time. Serializes to a number of cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cpus {
+    nanos: u64,
+}
+
+/// What podman keeps of what a container says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// MiB. None: podman's own limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_size_mb: Option<u64>,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
@@ -158,7 +227,7 @@ macro_rules! serialize_as_text {
         }
     )*};
 }
-serialize_as_text!(Port, Volume);
+serialize_as_text!(Port, Volume, Device, Network);
 
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

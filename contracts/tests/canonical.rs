@@ -23,10 +23,16 @@ fn service() -> impl Strategy<Value = Fields> {
     let ports = optional((1..=u16::MAX, 1..=u16::MAX).prop_map(|(host, to)| vec![format!("{host}:{to}")]));
     let volumes = optional(word().prop_map(|name| vec![format!("{name}:/x/{name}:ro")]));
     let restart = optional(proptest::sample::select(vec!["on-failure", "never"]));
-    (word(), words(), words(), map(), ports, volumes, restart, map()).prop_map(
-        |(image, command, entrypoint, env, ports, volumes, restart, labels)| {
+    let device = optional(word().prop_map(|name| vec![format!("/dev/{name}:/dev/x:r")]));
+    let cpus = optional((1_u32..=10_000).prop_map(|cents| json!({"cpus": f64::from(cents) / 100.0})));
+    let place = (optional(word()), optional(word()), device, cpus);
+    (word(), words(), words(), map(), ports, volumes, restart, map(), place).prop_map(
+        |(image, command, entrypoint, env, ports, volumes, restart, labels, place)| {
+            let (user, network, devices, resources) = place;
+            let network = network.map(|name| format!("n-{name}"));
             let all = json!({"name": "web", "image": image, "command": command, "entrypoint": entrypoint,
-                "env": env, "ports": ports, "volumes": volumes, "restart": restart, "labels": labels});
+                "env": env, "ports": ports, "volumes": volumes, "restart": restart, "labels": labels,
+                "user": user, "network": network, "devices": devices, "resources": resources});
             all.as_object().unwrap().clone().into_iter().filter(|(_, value)| !value.is_null()).collect()
         },
     )

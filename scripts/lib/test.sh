@@ -11,6 +11,7 @@ export PATH=$PATH:$TOOLS/bin
 FLEET_TEST_DIR=$(mktemp -d /tmp/ft.XXXXXX)
 export FLEET_TEST_DIR
 RESULTS=$FLEET_TEST_DIR/results.txt
+BUILT=${CARGO_TARGET_DIR:-$ROOT/target}
 current=
 
 # step NAME CMD…: runs CMD and says how long it took; a failure ends the run.
@@ -63,6 +64,9 @@ check_dependencies() {
     fi
 }
 
+# The project's own tools, as the build step made them.
+xtask() { "$BUILT/debug/xtask" "$@"; }
+
 run_tests() {
     # The real tests make namespaces and mounts: the tests run as root, the build does not.
     if [ "$(id -u)" != 0 ]; then
@@ -72,7 +76,15 @@ run_tests() {
     fi
     local colour=never
     if [ -t 1 ]; then colour=always; fi
-    cargo nextest run --workspace --color $colour 2>&1 | tee "$RESULTS"
+    # The report of an earlier run must never be taken for that of this one.
+    local report=$ROOT/target/nextest/$PROFILE/junit.xml result=0
+    rm -f "$report"
+    cargo nextest run --workspace --profile "$PROFILE" --color $colour 2>&1 | tee "$RESULTS" || result=$?
+    if [ "$PROFILE" = long ]; then
+        [ -e "$report" ] || die "the runner left no report: docs/faults.md stays as it was"
+        xtask faults "$report" || result=1
+    fi
+    return $result
 }
 
 # The last thing on the screen is the runner's own sentence.

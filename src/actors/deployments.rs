@@ -234,9 +234,10 @@ impl Deployments {
             return;
         }
         let Some(write) = self.writes.next() else { return };
-        let (store, ours) = (self.args.store.clone(), self.args.ownership.is_ours());
+        let (store, ownership) = (self.args.store.clone(), self.args.ownership.clone());
+        let epoch = ownership.epoch();
         ctx.spawn_blocking(describe(&write), move || {
-            Message::Disk(if ours {
+            Message::Disk(if epoch.is_some_and(|epoch| ownership.goes_on(epoch)) {
                 perform(&*store, write)
             } else {
                 DiskNews::Failed(StoreError::not_owner())

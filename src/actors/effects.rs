@@ -8,12 +8,13 @@ use crate::faults;
 use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome};
 use crate::messages::reconcilers::Reconciler;
 use crate::runtime::ContainerRuntime;
-use crate::store::OwnershipView;
+use crate::store::{Epoch, OwnershipView};
 use crate::supervision::{Context, Fault, Keyed, TaskId, Worker};
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 mod operations;
@@ -24,6 +25,8 @@ mod pull;
 const OPERATIONS_AT_ONCE: usize = 8;
 /// Over all deployments: a pull is bound by the network and the storage, not by the number.
 const PULLS_AT_ONCE: usize = 2;
+/// To look at the lock's file; it is in the kernel's memory on any disk that works.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub struct Args {
@@ -84,12 +87,10 @@ impl Effects {
         if self.lanes.contains_key(&(deployment.clone(), lane.clone())) {
             return self.on_attach(&deployment, asked);
         }
-        if !self.args.ownership.is_ours() {
-            let message = "this process does not own the device's state directory".to_owned();
-            let outcome = Err(Failure::Unknown { code: Code::Internal, message });
-            self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, outcome));
+        let Some(epoch) = self.args.ownership.epoch() else {
+            self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, Err(not_owner())));
             return;
-        }
+        };
         log_begin(&deployment, &operation);
         let what = format!("{} for {deployment}", describe(&operation));
         let pulls = match &operation {
@@ -102,9 +103,10 @@ impl Effects {
             | Operation::Rename { .. }
             | Operation::RemoveNetwork(_) => None,
         };
-        let work = self.work(&deployment, &lane, operation);
+        let work = self.work(&deployment, &lane, operation, epoch);
         let ended = (deployment.clone(), lane.clone());
-        let task = ctx.spawn(what, async move {
+        // Each call in it has its deadline; a grace period and a pull have their own measure.
+        let task = ctx.spawn_unlimited(what, async move {
             let outcome = work.await;
             Message::Ended { deployment: ended.0, lane: ended.1, outcome }
         });
@@ -117,16 +119,21 @@ impl Effects {
         deployment: &DeploymentName,
         lane: &Lane,
         operation: Operation,
+        epoch: Epoch,
     ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
         let runtime = self.args.runtime.clone();
         let (operations, pulls) = (self.operations.clone(), self.pulls.clone());
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
+        let ownership = self.args.ownership.clone();
         let name: &'static str = (&operation).into();
         async move {
             let slots = if matches!(operation, Operation::Pull { .. }) { pulls } else { operations };
             // A grace period is waited for without holding a slot: slow stops delay nobody.
             let permit = slots.acquire_owned().await;
             faults::point("before", name);
+            if !goes_on(ownership, epoch).await {
+                return Err(not_owner());
+            }
             let outcome = match operation {
                 Operation::Pull { image } => pull::pull(&*runtime, &image, progress).await,
                 Operation::Stop { id, .. } => {
@@ -167,6 +174,18 @@ impl Effects {
         log_end(&deployment, &outcome);
         self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, outcome));
     }
+}
+
+/// Asked when an operation begins, not when it was asked for: it may have waited for a slot, and the
+/// process may have been stopped. A disk that does not answer means no.
+async fn goes_on(ownership: OwnershipView, epoch: Epoch) -> bool {
+    let asked = tokio::task::spawn_blocking(move || ownership.goes_on(epoch));
+    matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(true)))
+}
+
+fn not_owner() -> Failure {
+    let message = "this process does not own the device's state directory".to_owned();
+    Failure::Unknown { code: Code::Internal, message }
 }
 
 fn describe(operation: &Operation) -> String {

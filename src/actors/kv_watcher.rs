@@ -125,7 +125,9 @@ impl KvWatcher {
 
     fn read(&mut self, changes: Changes, ctx: &mut Context<Message>) {
         let what = format!("watching {DESIRED_STATE} over {}", self.link.describe());
-        self.following = Some(ctx.spawn(what, async move { Message::Changed(next_batch(changes).await) }));
+        // The watch tells of its own silence.
+        let reading = async move { Message::Changed(next_batch(changes).await) };
+        self.following = Some(ctx.spawn_unlimited(what, reading));
     }
 
     fn on_changed(&mut self, batch: Batch, ctx: &mut Context<Message>) {

@@ -217,8 +217,8 @@ impl Reconciler {
         let Args { device, name: deployment, .. } = &self.args;
         let owner = Owner { device, deployment, revision: wanted.revision };
         let volumes = owner.volumes(target);
-        let spec = owner.create_spec(target);
-        Some(Creation { name, spec, digest: target.digest.clone(), volumes, labels: owner.labels() })
+        let (network, spec) = (owner.network(target), owner.create_spec(target));
+        Some(Creation { name, spec, digest: target.digest.clone(), network, volumes, labels: owner.labels() })
     }
 
     fn report(&mut self, steps: &[(ServiceName, Step)]) {

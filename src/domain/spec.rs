@@ -1,5 +1,5 @@
 //! From a validated document to what a runtime is asked to create.
-use fleet_contracts::desired::Port;
+use fleet_contracts::desired::{Device, Port, Resources};
 use std::collections::BTreeMap;
 
 /// Everything a runtime needs to create one container. Complete: nothing is filled in later.
@@ -8,11 +8,18 @@ pub struct CreateSpec {
     pub image: String,
     pub command: Option<Vec<String>>,
     pub entrypoint: Option<Vec<String>>,
+    pub working_dir: Option<String>,
+    pub user: Option<String>,
     pub env: BTreeMap<String, String>,
     pub ports: Vec<Port>,
     pub mounts: Vec<Mount>,
+    pub devices: Vec<Device>,
+    pub resources: Resources,
+    /// MiB; None: the runtime's own limit.
+    pub log_max_size_mb: Option<u64>,
     /// The agent's own `io.fleet.*` labels included.
     pub labels: BTreeMap<String, String>,
+    /// `host`, `none`, or the name of a network.
     pub network: String,
     /// Names under which others on the network find it.
     pub aliases: Vec<String>,
@@ -31,7 +38,7 @@ pub struct Mount {
 
 use super::container::SpecDigest;
 use super::desired::Target;
-use fleet_contracts::desired::{self, DesiredDeployment, Lifecycle, Service, Volume, VolumeSource};
+use fleet_contracts::desired::{self, DesiredDeployment, Lifecycle, Network, Service, Volume, VolumeSource};
 use fleet_contracts::names::{label, network_name, volume_name};
 use fleet_contracts::{DeploymentName, DeviceId};
 
@@ -49,6 +56,13 @@ fn sha256(bytes: &[u8]) -> SpecDigest {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     SpecDigest::from_hex(&hex)
+}
+
+/// A network to be made where it is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNetwork {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Whose container it will be.
@@ -83,11 +97,19 @@ impl Owner<'_> {
             image: service.image.clone(),
             command: service.command.clone(),
             entrypoint: service.entrypoint.clone(),
+            working_dir: service.working_dir.clone(),
+            user: service.user.clone(),
             env: service.env.clone(),
             ports: service.ports.clone(),
             mounts: service.volumes.iter().map(|volume| self.mount(volume)).collect(),
+            devices: service.devices.clone(),
+            resources: service.resources.clone(),
+            log_max_size_mb: service.log.max_size_mb,
             labels: self.container_labels(target),
-            network: network_name(self.deployment),
+            network: match &service.network {
+                Network::Bridge => network_name(self.deployment),
+                Network::Host | Network::None | Network::Named(_) => service.network.to_string(),
+            },
             aliases: vec![service.name.to_string()],
             stop_signal: lifecycle.stop_signal.as_str().to_owned(),
             stop_timeout_s: lifecycle.grace_period_s,
@@ -100,6 +122,19 @@ impl Owner<'_> {
             VolumeSource::Bind(path) => path.clone(),
         };
         Mount { source, target: volume.target.clone(), read_only: volume.read_only }
+    }
+
+    /// The network that has to exist before the container is created. A named one is shared: it is the
+    /// device's, and no deployment's to remove.
+    pub fn network(&self, target: &Target) -> Option<NewNetwork> {
+        let device = || BTreeMap::from([(label::DEVICE.to_owned(), self.device.to_string())]);
+        match &target.service.network {
+            Network::Bridge => {
+                Some(NewNetwork { name: network_name(self.deployment), labels: self.labels() })
+            }
+            Network::Named(name) => Some(NewNetwork { name: name.clone(), labels: device() }),
+            Network::Host | Network::None => None,
+        }
     }
 
     /// The podman volumes that have to exist before the container is created.

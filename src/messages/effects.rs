@@ -2,7 +2,7 @@
 use crate::domain::container::{Container, ContainerId, SpecDigest};
 pub use crate::domain::picture::{Asked, Lane};
 use crate::domain::plan::Cause;
-use crate::domain::spec::CreateSpec;
+use crate::domain::spec::{CreateSpec, NewNetwork};
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
 use std::collections::BTreeMap;
@@ -57,8 +57,9 @@ pub struct Creation {
     pub name: String,
     pub spec: CreateSpec,
     pub digest: SpecDigest,
+    pub network: Option<NewNetwork>,
     pub volumes: Vec<String>,
-    /// For the network and the volumes.
+    /// For the volumes.
     pub labels: BTreeMap<String, String>,
 }
 

@@ -1,10 +1,11 @@
 //! A ledger in memory for tests, with failures on request and a journal of what was durable when.
-use super::{LedgerStore, StoreError};
+use super::{LedgerStore, StateOwner, StoreError};
 use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One call that became durable, in order.
@@ -22,6 +23,25 @@ pub enum Fail {
     Before(io::ErrorKind),
     /// The new value stands, yet the caller was told of an error (a failed directory sync).
     After(io::ErrorKind),
+}
+
+/// The lock on the state directory, which a test takes away and gives back.
+pub struct FakeOwner(AtomicBool);
+
+impl FakeOwner {
+    pub fn new(ours: bool) -> Self {
+        Self(AtomicBool::new(ours))
+    }
+
+    pub fn is_ours(&self, ours: bool) {
+        self.0.store(ours, Ordering::SeqCst);
+    }
+}
+
+impl StateOwner for FakeOwner {
+    fn still_ours(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 #[derive(Default)]

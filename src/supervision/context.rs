@@ -2,11 +2,17 @@
 use super::address::{Address, Envelope, Link};
 use super::failure::Failure;
 use super::live::Turn;
+use crate::faults;
+use fleet_contracts::commands::Cause;
 use futures_util::FutureExt;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tokio::task::AbortHandle;
+
+/// The second line behind the deadlines of every single call of bus and runtime (5 to 60 s): what takes
+/// longer than several of them hangs, and its actor is replaced.
+const TASK_WITHIN: Duration = Duration::from_secs(120);
 
 /// One task or timer of one incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,14 +46,44 @@ impl<M: Send + 'static> Context<M> {
     }
 
     /// Runs outside work; its result comes back as a message. `what` is shown as `doing` in the live tree.
-    /// A panic in it is a panic of the actor.
+    /// A panic in it is a panic of the actor, and so is that it does not end within 120 s.
     pub fn spawn(
         &mut self,
         what: impl Into<String>,
         work: impl Future<Output = M> + Send + 'static,
     ) -> TaskId {
-        let task = self.background(work);
-        self.link.live.doing(task, what.into());
+        let what = what.into();
+        let name = what.clone();
+        self.spawn_shown(what, async move {
+            let hangs = faults::hits("task", &name);
+            let work = async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                work.await
+            };
+            let ended = tokio::time::timeout(TASK_WITHIN, caught(work)).await;
+            ended.unwrap_or_else(|_| Err(endless(&name)))
+        })
+    }
+
+    /// The same for work whose end only the work itself can tell: a stream, or a pull, which may take hours.
+    /// It must have deadlines of its own.
+    pub fn spawn_unlimited(
+        &mut self,
+        what: impl Into<String>,
+        work: impl Future<Output = M> + Send + 'static,
+    ) -> TaskId {
+        self.spawn_shown(what.into(), caught(work))
+    }
+
+    fn spawn_shown(
+        &mut self,
+        what: String,
+        work: impl Future<Output = Result<M, Failure>> + Send + 'static,
+    ) -> TaskId {
+        let task = self.run(work);
+        self.link.live.doing(task, what);
         task
     }
 
@@ -70,10 +106,14 @@ impl<M: Send + 'static> Context<M> {
 
     /// A task that is nothing worth showing: an event stream, the wait for a process.
     pub fn background(&mut self, work: impl Future<Output = M> + Send + 'static) -> TaskId {
+        self.run(caught(work))
+    }
+
+    fn run(&mut self, work: impl Future<Output = Result<M, Failure>> + Send + 'static) -> TaskId {
         let (task, link) = (self.next_id(), self.link.clone());
         let handle = tokio::spawn(async move {
-            let result = AssertUnwindSafe(work).catch_unwind().await;
-            link.post(Envelope::Done { task, result: result.map_err(|panic| Failure::panic(&*panic)) });
+            let result = work.await;
+            link.post(Envelope::Done { task, result });
         });
         self.tasks.insert(task, AbortOnDrop(handle.abort_handle()));
         task
@@ -141,4 +181,14 @@ impl<M: Send + 'static> Context<M> {
         self.last_id += 1;
         TaskId(self.last_id)
     }
+}
+
+async fn caught<M>(work: impl Future<Output = M>) -> Result<M, Failure> {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.map_err(|panic| Failure::panic(&*panic))
+}
+
+fn endless(what: &str) -> Failure {
+    let message = format!("{what}: no end within {} s", TASK_WITHIN.as_secs());
+    Failure::new(Cause::Unresponsive, message)
 }

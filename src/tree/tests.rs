@@ -1,16 +1,8 @@
 use super::*;
 use crate::bus::fake::FakeBus;
 use crate::runtime::fake::FakeRuntime;
-use crate::store::fake::FakeLedger;
+use crate::store::fake::{FakeLedger, FakeOwner};
 use fleet_contracts::commands::ActorKind;
-
-struct Owner;
-
-impl StateOwner for Owner {
-    fn still_ours(&self) -> bool {
-        true
-    }
-}
 
 fn parts() -> Parts {
     let device: fleet_contracts::DeviceId = "d1".parse().unwrap();
@@ -19,7 +11,7 @@ fn parts() -> Parts {
         runtime: Some(Arc::new(FakeRuntime::new(device))),
         bus: Arc::new(FakeBus::new()),
         store: Arc::new(FakeLedger::default()),
-        owner: Arc::new(Owner),
+        owner: Arc::new(FakeOwner::new(true)),
         inventory: inventory(),
         labels: BTreeMap::new(),
         config_digest: String::new(),

@@ -1,9 +1,10 @@
 //! The agent's process: the real binary, its log in a file.
-use crate::patience::patiently;
+use crate::patience::{PATIENCE, within};
 use std::fs::OpenOptions;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// How much of the log a failed test shows.
 const TAIL: usize = 60;
@@ -21,9 +22,8 @@ pub struct Agent {
 
 impl Agent {
     /// Appends to the log: what came before a crash is needed most.
-    pub fn start(config: &Path, log: &Path) -> Self {
+    pub fn start(mut command: Command, log: &Path) -> Self {
         let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let mut command = command(config);
         command.arg("run").stdout(log.try_clone().unwrap()).stderr(log);
         Self { child: command.spawn().unwrap() }
     }
@@ -44,9 +44,19 @@ impl Agent {
         assert_eq!(end.signal(), Some(9), "it had ended before: {end}");
     }
 
+    /// How it ended, if it did.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Waits for its end.
-    pub async fn ended(mut self) -> ExitStatus {
-        let end = patiently(async || self.child.try_wait().unwrap().ok_or("it still runs".to_owned())).await;
+    pub async fn ended(self) -> ExitStatus {
+        self.ended_within(PATIENCE).await
+    }
+
+    /// The same for an end that takes longer by itself.
+    pub async fn ended_within(mut self, patience: Duration) -> ExitStatus {
+        let end = within(patience, async || self.end().ok_or("it still runs".to_owned())).await;
         end.unwrap_or_else(|error| panic!("the agent: {error}"))
     }
 }

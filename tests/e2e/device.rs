@@ -1,14 +1,16 @@
 //! One device: the agent, a podman of its own, a nats-server of its own. All of it goes with the
 //! test, also when that panics.
-use crate::agent::{Agent, Log};
+use crate::agent::{Agent, Log, command};
 use crate::nats_world::{NatsServer, Version};
 use crate::observe::{self, Life, Seen};
 use crate::operator::Operator;
-use crate::patience::patiently;
+use crate::patience::{PATIENCE, within};
 use crate::podman_world::PodmanWorld;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 /// Its id is as long as one may be: what has a limit is shown at the limit.
 pub const ID: &str = "gateway-000000000000000000000000000000000000000000000000000-17_X";
@@ -64,8 +66,44 @@ impl Device {
         self.world.path("state")
     }
 
+    /// Where faults are armed.
+    pub fn faults_dir(&self) -> PathBuf {
+        self.world.path("faults")
+    }
+
+    /// Has the agent fail at this point, such as `actor:fleet-agent/link`, as `text` says.
+    pub fn arm(&self, point: &str, text: &str) {
+        // Renamed into place: the agent may be looking.
+        let file = self.world.path("fault");
+        std::fs::write(&file, text).unwrap();
+        std::fs::create_dir_all(self.faults_dir()).unwrap();
+        std::fs::rename(file, self.fault(point)).unwrap();
+    }
+
+    pub fn disarm(&self, point: &str) {
+        std::fs::remove_file(self.fault(point)).unwrap();
+    }
+
+    fn fault(&self, point: &str) -> PathBuf {
+        self.faults_dir().join(point.replace('/', "-"))
+    }
+
+    /// Waits until the fault has happened for the last time, and forgets it.
+    pub async fn happened(&self, point: &str) {
+        let done = self.fault(point).with_added_extension("done");
+        let look = async || std::fs::remove_file(&done).map_err(|error| error.to_string());
+        self.eventually(&format!("the fault {point} happens"), look).await;
+    }
+
+    /// The agent's program with its configuration.
+    pub fn command(&self) -> Command {
+        let mut command = command(&self.config());
+        command.env(fleet_agent::faults::VARIABLE, self.faults_dir());
+        command
+    }
+
     pub fn boot(&mut self) {
-        self.agent = Some(Agent::start(&self.config(), &self.log.0));
+        self.agent = Some(Agent::start(self.command(), &self.log.0));
     }
 
     /// `kill -9` of the agent.
@@ -75,7 +113,17 @@ impl Device {
 
     /// Waits until `check` answers Ok.
     pub async fn eventually<T>(&self, what: &str, check: impl AsyncFnMut() -> Result<T, String>) -> T {
-        let result = patiently(check).await;
+        self.within(PATIENCE, what, check).await
+    }
+
+    /// The same for what takes longer by itself.
+    pub async fn within<T>(
+        &self,
+        patience: Duration,
+        what: &str,
+        check: impl AsyncFnMut() -> Result<T, String>,
+    ) -> T {
+        let result = within(patience, check).await;
         result.unwrap_or_else(|error| panic!("{what}: {error}\nthe agent's log:\n{}", self.log.tail()))
     }
 

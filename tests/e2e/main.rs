@@ -9,6 +9,8 @@ mod documents;
 mod observe;
 mod operator;
 mod patience;
+mod service;
+mod tree;
 
 mod stories_of_agents;
 mod stories_of_commands;
@@ -16,11 +18,15 @@ mod stories_of_configuration;
 mod stories_of_containers;
 mod stories_of_documents;
 mod stories_of_hands;
+mod stories_of_hangs;
 mod stories_of_heartbeats;
+mod stories_of_panics;
 mod stories_of_podman;
 mod stories_of_podman_kills;
 mod stories_of_running;
 mod stories_of_servers;
+mod stories_of_services;
+mod stories_of_signals;
 mod stories_of_updates;
 
 #[path = "../support/nats_world.rs"]

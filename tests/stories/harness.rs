@@ -1,9 +1,10 @@
 //! One device with its agent, and the words that the stories are told in.
-use crate::world::{Disk, Lock};
+use crate::world::Disk;
 use fleet_agent::actors::Identity;
 use fleet_agent::bus::fake::FakeBus;
 use fleet_agent::domain::container::Status;
 use fleet_agent::runtime::fake::FakeRuntime;
+use fleet_agent::store::fake::FakeOwner;
 use fleet_agent::supervision::Root;
 use fleet_agent::tree::{self, Parts};
 use fleet_contracts::DeviceId;
@@ -32,7 +33,7 @@ pub struct Story {
     pub runtime: FakeRuntime,
     pub bus: FakeBus,
     pub disk: Arc<Disk>,
-    pub lock: Arc<Lock>,
+    pub lock: Arc<FakeOwner>,
     parts: Parts,
     root: Option<Root>,
     boots: u32,
@@ -45,7 +46,7 @@ impl Story {
         let (runtime, bus) = (FakeRuntime::new(device.clone()), FakeBus::new());
         runtime.latency(LATENCY);
         ["demo:1", "demo:2", "demo:3"].iter().for_each(|image| runtime.add_image(image));
-        let (disk, lock) = (Arc::new(Disk::new(runtime.clone())), Arc::new(Lock::new()));
+        let (disk, lock) = (Arc::new(Disk::new(runtime.clone())), Arc::new(FakeOwner::new(true)));
         let parts = parts(device, &runtime, &bus, disk.clone(), lock.clone());
         Self { runtime, bus, disk, lock, parts, root: None, boots: 0 }
     }
@@ -84,7 +85,13 @@ impl Story {
     }
 }
 
-fn parts(device: DeviceId, runtime: &FakeRuntime, bus: &FakeBus, disk: Arc<Disk>, lock: Arc<Lock>) -> Parts {
+fn parts(
+    device: DeviceId,
+    runtime: &FakeRuntime,
+    bus: &FakeBus,
+    disk: Arc<Disk>,
+    lock: Arc<FakeOwner>,
+) -> Parts {
     Parts {
         identity: Identity { device, agent_version: "0".into(), instance: String::new() },
         runtime: Some(Arc::new(runtime.clone())),

@@ -6,7 +6,12 @@ use fleet_contracts::state::Phase;
 #[tokio::test(start_paused = true)]
 async fn the_ledger_write_comes_before_the_first_effect() {
     let story = Story::begin().await;
-    story.apply_and_run("web", demo("demo:1")).await;
+    // A disk that takes nothing for a while: what does not wait for it is seen.
+    story.disk.is_full(true);
+    let revision = story.apply("web", demo("demo:1"));
+    story.always(seconds(60), "nothing is done", |s| s.runtime.journal().is_empty()).await;
+    story.disk.is_full(false);
+    story.runs("web", revision).await;
     assert_eq!(story.disk.effects_before_saves_of("web"), [Vec::<String>::new()]);
     let so_far = story.runtime.journal();
     story.apply_and_run("web", demo("demo:2")).await;
@@ -18,7 +23,10 @@ async fn a_removal_is_durable_before_anything_is_stopped() {
     let story = Story::begin().await;
     story.apply_and_run("web", demo("demo:1")).await;
     let so_far = story.runtime.journal();
+    story.disk.is_full(true);
     story.delete("web");
+    story.always(seconds(60), "nothing is stopped", |s| s.runtime.journal() == so_far).await;
+    story.disk.is_full(false);
     story.until("it is gone", |s| s.state("web").is_none()).await;
     assert_eq!(story.disk.effects_before_saves_of("web")[1], so_far);
 }
@@ -59,9 +67,8 @@ async fn a_restart_with_a_full_disk_keeps_everything() {
 async fn an_agent_that_lost_its_state_directory_changes_nothing_until_it_is_its_own_again() {
     let story = Story::begin().await;
     story.apply_and_run("web", demo("demo:1")).await;
-    story.lock.is_ours(false);
-    story.pass(TICK + seconds(1)).await;
     story.runtime.clear_journal();
+    story.lock.is_ours(false);
     let revision = story.apply("web", demo("demo:2"));
     story.runtime.kill("fleet-web.a");
     story.always(seconds(120), "it is not its business", |s| s.runtime.journal().is_empty()).await;

@@ -1,9 +1,9 @@
 //! What the agent's world can do to it that the fakes alone cannot: a disk that fails for a while and
-//! tells what had happened before each write, and a lock that gets lost.
+//! tells what had happened before each write.
 use fleet_agent::domain::ledger::{Followed, Ledger, Record};
 use fleet_agent::runtime::fake::FakeRuntime;
 use fleet_agent::store::fake::{FakeLedger, Write};
-use fleet_agent::store::{LedgerStore, StateOwner, StoreError};
+use fleet_agent::store::{LedgerStore, StoreError};
 use fleet_contracts::DeploymentName;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -96,24 +96,5 @@ impl LedgerStore for Disk {
     fn save_followed(&self, followed: &Followed) -> Result<(), StoreError> {
         self.ready()?;
         self.ledger.save_followed(followed)
-    }
-}
-
-/// The lock on the state directory.
-pub struct Lock(AtomicBool);
-
-impl Lock {
-    pub fn new() -> Self {
-        Self(AtomicBool::new(true))
-    }
-
-    pub fn is_ours(&self, ours: bool) {
-        self.0.store(ours, Ordering::SeqCst);
-    }
-}
-
-impl StateOwner for Lock {
-    fn still_ours(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
     }
 }

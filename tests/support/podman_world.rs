@@ -83,6 +83,13 @@ impl PodmanWorld {
         }
     }
 
+    /// `STOP` freezes the service, `CONT` lets it go on.
+    pub fn signal_service(&self, name: &str) {
+        let pid = self.service.as_ref().expect("it runs").id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(status.expect("kill(1) exists").success());
+    }
+
     pub fn start_service(&mut self) {
         let url = format!("unix://{}", self.socket().display());
         let log = fs::File::create(self.dir.path().join("podman.log")).expect("ours");

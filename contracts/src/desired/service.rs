@@ -1,6 +1,6 @@
 //! One service of a document.
 use super::report::{Field, Object, Report, quoted};
-use super::{Port, Protocol, Pull, Restart, Service, Volume, image};
+use super::{Device, Network, Port, Protocol, Pull, Restart, Service, Volume, image, limits, path};
 use crate::names::label;
 use crate::{NameError, ServiceName};
 use serde_json::Value;
@@ -8,23 +8,30 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Fields that this version acts on.
-const BUILT: [&str; 10] =
-    ["name", "image", "command", "entrypoint", "env", "ports", "volumes", "restart", "pull", "labels"];
-/// Fields of the contract that are refused until they are built: a device must not run a service
-/// without the limit, the secret or the check that its document asks for.
-const NOT_YET: [&str; 11] = [
+const BUILT: [&str; 16] = [
+    "name",
+    "image",
+    "command",
+    "entrypoint",
     "working_dir",
     "user",
-    "files",
+    "env",
+    "ports",
+    "volumes",
     "devices",
     "network",
-    "depends_on",
-    "healthcheck",
     "resources",
-    "registry_auth",
-    "secrets",
     "log",
+    "restart",
+    "pull",
+    "labels",
 ];
+/// Fields of the contract that are refused until they are built: a device must not run a service
+/// without the limit, the secret or the check that its document asks for.
+const NOT_YET: [&str; 5] = ["files", "depends_on", "healthcheck", "registry_auth", "secrets"];
+
+/// Longest name of a user or group: useradd(8)'s 32, with room for directory services.
+const MAX_USER: usize = 64;
 
 /// What the services of one document cannot both have, and the path of the first that has it.
 #[derive(Default)]
@@ -44,7 +51,13 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
     let service = Service {
         command: read_words(&object, "command", report),
         entrypoint: read_words(&object, "entrypoint", report),
+        working_dir: read_working_dir(&object, report),
+        user: read_user(&object, report),
         env: read_env(&object, report),
+        devices: read_devices(&object, report),
+        resources: limits::read_resources(&object, report),
+        log: limits::read_log(&object, report),
+        network: read_network(&object, report),
         ports: read_ports(&object, &mut seen.ports, report),
         volumes: read_volumes(&object, report),
         restart: read_choice(&object, "restart", &RESTARTS, report),
@@ -61,8 +74,7 @@ fn refuse_not_yet(object: &Object<'_>, report: &mut Report) {
         let says_nothing = match field.value {
             Value::Array(list) => list.is_empty(),
             Value::Object(map) => map.is_empty(),
-            Value::String(text) => text == "bridge" && field.path.ends_with(".network"),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         };
         if !says_nothing {
             report.problem(field.path, "not supported by this version of the agent yet: leave it out");
@@ -101,6 +113,63 @@ fn read_words(object: &Object<'_>, name: &str, report: &mut Report) -> Option<Ve
     let words: Vec<String> =
         words.iter().filter_map(|word| report.keep(word, word.c_text()).map(String::from)).collect();
     (!words.is_empty()).then_some(words)
+}
+
+fn read_working_dir(object: &Object<'_>, report: &mut Report) -> Option<String> {
+    let field = object.get("working_dir")?;
+    let form = "an absolute path in the container";
+    let read = field.text().and_then(|given| path::check(given, "the directory", form).map(|()| given));
+    report.keep(&field, read).map(String::from)
+}
+
+/// As passwd(5) and group(5) allow names; whether the image has them is seen when it starts.
+fn read_user(object: &Object<'_>, report: &mut Report) -> Option<String> {
+    let field = object.get("user")?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'$');
+    let is_name = |name: &str| (1..=MAX_USER).contains(&name.len()) && name.bytes().all(plain);
+    let read = field.text().and_then(|given| {
+        let (user, group) = given.split_once(':').map_or((given, None), |(user, group)| (user, Some(group)));
+        let valid = is_name(user) && group.is_none_or(is_name);
+        valid
+            .then(|| given.to_owned())
+            .ok_or_else(|| format!("{}: use user or user:group, each a name or a number", quoted(given)))
+    });
+    report.keep(&field, read)
+}
+
+fn read_devices(object: &Object<'_>, report: &mut Report) -> Vec<Device> {
+    let mut targets: BTreeMap<String, String> = BTreeMap::new();
+    let mut devices = Vec::new();
+    for (device, path) in read_each::<Device>(object, "devices", report) {
+        match targets.get(&device.target) {
+            Some(first) => {
+                report.problem(path, format!("{} is already given at {first}", quoted(&device.target)));
+            }
+            None => drop(targets.insert(device.target.clone(), path)),
+        }
+        devices.push(device);
+    }
+    devices
+}
+
+/// Only a bridge has ports to publish: elsewhere they would be ignored without a word.
+fn read_network(object: &Object<'_>, report: &mut Report) -> Network {
+    let Some(field) = object.get("network") else { return Network::default() };
+    let read = field.text().and_then(str::parse);
+    let network = report.keep(&field, read).unwrap_or_default();
+    let publishes =
+        || object.get("ports").is_some_and(|ports| ports.list().is_ok_and(|list| !list.is_empty()));
+    let why = match network {
+        Network::Bridge | Network::Named(_) => return network,
+        Network::Host => {
+            "a service on the device's own network has its ports there as they are: leave \"ports\" out"
+        }
+        Network::None => "a service without network cannot publish ports: leave \"ports\" out",
+    };
+    if publishes() {
+        report.problem(&field.path, why);
+    }
+    network
 }
 
 fn read_env(object: &Object<'_>, report: &mut Report) -> BTreeMap<String, String> {

@@ -1,4 +1,5 @@
 //! Volumes: `source:target[:ro|:rw]`.
+use super::path;
 use super::report::quoted;
 use super::{Volume, VolumeSource};
 use std::str::FromStr;
@@ -7,8 +8,6 @@ const FORM: &str = "use name:/path[:ro] or /host/path:/path[:ro]";
 /// Longest name of a volume: podman makes a directory `fleet-<deployment>.<name>` of it, and a file
 /// name ends at 255 bytes.
 const MAX_NAME: usize = 128;
-/// PATH_MAX of Linux, less the NUL.
-const MAX_PATH: usize = 4095;
 
 impl FromStr for Volume {
     type Err = String;
@@ -26,8 +25,8 @@ impl FromStr for Volume {
             (_, Some(_)) => return Err(format!("{} has too many colons: {FORM}", quoted(given))),
         };
         let volume = Self { source: read_source(source)?, target: target.into(), read_only };
-        check_path(target, "the path in the container")?;
-        if components(target).next().is_none() {
+        path::check(target, "the path in the container", FORM)?;
+        if path::components(target).next().is_none() {
             return Err("the root of a container cannot be mounted over: name a path below /".into());
         }
         Ok(volume)
@@ -36,7 +35,7 @@ impl FromStr for Volume {
 
 fn read_source(source: &str) -> Result<VolumeSource, String> {
     if source.contains('/') {
-        check_path(source, "the path on the device")?;
+        path::check(source, "the path on the device", FORM)?;
         return Ok(VolumeSource::Bind(source.into()));
     }
     let begins = source.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -50,27 +49,10 @@ fn read_source(source: &str) -> Result<VolumeSource, String> {
     ))
 }
 
-fn check_path(path: &str, what: &str) -> Result<(), String> {
-    if !path.starts_with('/') {
-        return Err(format!("{what}, {}, is not absolute: {FORM}", quoted(path)));
-    }
-    if path.split('/').any(|part| part == "." || part == "..") {
-        return Err(format!("{what}, {}, goes through . or ..: write it out", quoted(path)));
-    }
-    if path.len() > MAX_PATH || path.contains('\0') {
-        return Err(format!("{what}, {}, is no path: at most {MAX_PATH} bytes, no NUL", quoted(path)));
-    }
-    Ok(())
-}
-
-fn components(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|part| !part.is_empty())
-}
-
 impl Volume {
     /// Where it is mounted, whichever way it is spelled (`/data`, `/data/`).
     pub(super) fn place(&self) -> String {
-        components(&self.target).collect::<Vec<_>>().join("/")
+        path::components(&self.target).collect::<Vec<_>>().join("/")
     }
 }
 

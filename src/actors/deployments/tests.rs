@@ -1,7 +1,7 @@
 use super::*;
 use crate::actors::tests::{Heard, device, document, pass, probe, reconcilers, run, settle, web};
 use crate::domain::source::{Entry, Incarnation, Operation};
-use crate::store::fake::{Fail, FakeLedger};
+use crate::store::fake::{Fail, FakeLedger, FakeOwner};
 use crate::supervision::{Root, worker};
 use std::io::ErrorKind;
 
@@ -24,7 +24,7 @@ async fn office(store: FakeLedger) -> Office {
     let args = Args {
         device: device(),
         store: store.clone(),
-        ownership: OwnershipView::new(true),
+        ownership: OwnershipView::new(Arc::new(FakeOwner::new(true))),
         reconcilers: directory.clone(),
         reporter,
         kv_watcher,

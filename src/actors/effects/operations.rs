@@ -32,7 +32,9 @@ pub async fn perform(runtime: &dyn ContainerRuntime, operation: Operation) -> Ou
 }
 
 async fn create(runtime: &dyn ContainerRuntime, creation: &Creation) -> Outcome {
-    runtime.ensure_network(&creation.spec.network, &creation.labels).await.map_err(failure)?;
+    if let Some(network) = &creation.network {
+        runtime.ensure_network(&network.name, &network.labels).await.map_err(failure)?;
+    }
     for volume in &creation.volumes {
         runtime.ensure_volume(volume, &creation.labels).await.map_err(failure)?;
     }

@@ -2,11 +2,13 @@ use super::*;
 use crate::actors::tests::{Heard, device, pass, pull, reconcilers, run, running, settle, web};
 use crate::messages::effects::{Asked, Effect};
 use crate::runtime::fake::{FakeRuntime, Op, Program, Registry};
+use crate::store::fake::FakeOwner;
 use crate::supervision::{Address, worker};
 use std::time::Duration;
 
 struct Bench {
     runtime: FakeRuntime,
+    lock: Arc<FakeOwner>,
     ownership: OwnershipView,
     effects: Address<Message>,
     heard: Heard<Reconciler>,
@@ -15,7 +17,8 @@ struct Bench {
 async fn bench() -> Bench {
     let runtime = FakeRuntime::new(device());
     runtime.add_image("demo:1");
-    let (directory, ownership, effects) = (Keyed::new(), OwnershipView::new(true), Address::new());
+    let (directory, lock, effects) = (Keyed::new(), Arc::new(FakeOwner::new(true)), Address::new());
+    let ownership = OwnershipView::new(lock.clone());
     let (child, heard) = reconcilers(&directory);
     let args = Args {
         runtime: Arc::new(runtime.clone()),
@@ -26,7 +29,7 @@ async fn bench() -> Bench {
     run(vec![child, worker::<Effects>("effects", "", args, effects.clone())]).await;
     directory.ensure(web());
     settle().await;
-    Bench { runtime, ownership, effects, heard }
+    Bench { runtime, lock, ownership, effects, heard }
 }
 
 fn slot() -> Lane {
@@ -77,9 +80,10 @@ async fn a_lane_does_one_thing_at_a_time_and_says_so() {
     bench.stop("fleet-web.a").await;
     bench.stop("fleet-web.a").await;
     assert_eq!(bench.heard.next(attached).await, [slot()]);
-    assert_eq!(bench.runtime.calls(Op::Signal), 1);
+    pass(1).await;
     bench.runtime.release(Op::Signal);
     assert!(matches!(bench.heard.next(ended).await, Ok(Effect::Stopped { code: 143, .. })));
+    assert_eq!(bench.runtime.calls(Op::Signal), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,6 +93,37 @@ async fn without_ownership_nothing_is_done() {
     bench.ownership.set(false);
     bench.stop("fleet-web.a").await;
     assert!(matches!(bench.heard.next(ended).await, Err(Failure::Unknown { code: Code::Internal, .. })));
+    assert_eq!(bench.runtime.calls(Op::Signal), 0);
+}
+
+/// The check every half minute has not seen it yet: the process may have been stopped meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_was_lost_a_moment_ago_stops_the_next_operation() {
+    let mut bench = bench().await;
+    running(&bench.runtime, "fleet-web.a").await;
+    bench.lock.is_ours(false);
+    bench.stop("fleet-web.a").await;
+    assert!(matches!(bench.heard.next(ended).await, Err(Failure::Unknown { code: Code::Internal, .. })));
+    assert_eq!(bench.runtime.calls(Op::Signal), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_in_another_epoch_does_not_begin() {
+    let mut bench = bench().await;
+    bench.runtime.hang(Op::RemoveNetwork);
+    for n in 0..OPERATIONS_AT_ONCE {
+        let lane = Lane::Slot(format!("s{n}").parse().unwrap());
+        bench.perform(lane, Operation::RemoveNetwork("busy".into()));
+    }
+    running(&bench.runtime, "fleet-web.a").await;
+    let id = bench.runtime.container("fleet-web.a").unwrap().id;
+    bench.perform(slot(), Operation::Stop { id, cause: Cause::Changed });
+    pass(1).await;
+    bench.ownership.set(false);
+    bench.ownership.set(true);
+    bench.runtime.release(Op::RemoveNetwork);
+    let refused = |outcome: &Outcome| matches!(outcome, Err(Failure::Unknown { code: Code::Internal, .. }));
+    while !refused(&bench.heard.next(ended).await) {}
     assert_eq!(bench.runtime.calls(Op::Signal), 0);
 }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::actors::tests::{Heard, device, document, pass, probe, run, settle, web};
 use crate::domain::desired::Wanted;
+use crate::domain::plan::Cause;
 use crate::domain::time::Moment;
 use crate::messages::reconcilers::Blinded;
 use crate::supervision::{Root, worker};
@@ -89,6 +90,29 @@ async fn nothing_is_done_before_it_is_told_what_and_has_seen_what_is_there() {
     assert_eq!(other.jobs(), [], "told, not seen");
     other.show(other.clock.now(), vec![]);
     assert!(matches!(other.effects.next(job).await, Operation::Create(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_left_alone_before_it_is_told_what_is_wanted() {
+    let mut scene = scene().await;
+    let container = Container {
+        id: ContainerId::new("1"),
+        name: "fleet-web.a".into(),
+        deployment: web(),
+        service: "a".parse().unwrap(),
+        digest: None,
+        status: Status::Exited { code: 1 },
+        image_id: None,
+        started_at: None,
+    };
+    for _ in 0..5 {
+        scene.show(scene.clock.now(), vec![container.clone()]);
+        pass(60).await;
+    }
+    assert_eq!(scene.jobs(), []);
+    scene.me.send(Message::Vanish);
+    let removed = Operation::Remove { id: container.id, cause: Cause::Removed };
+    assert_eq!(scene.effects.next(job).await, removed);
 }
 
 #[tokio::test(start_paused = true)]

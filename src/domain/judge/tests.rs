@@ -140,6 +140,16 @@ fn another_bucket_of_the_same_name_removes_nothing_by_absence() {
 }
 
 #[test]
+fn one_key_absent_from_another_bucket_is_held() {
+    let ledger = [record("a", 1), record("b", 2), record("c", 3)];
+    let entries = vec![put("a", 100), put("b", 101)];
+    let other = Snapshot { incarnation: life("2027"), last_sequence: 2, entries };
+    let ruling = judge(&ledger, Some(followed(3)), &other);
+    assert_eq!(held(&ruling), ["c"]);
+    assert!(removed(&ruling).is_empty());
+}
+
+#[test]
 fn what_was_not_published_again_after_a_reset_is_still_held_later() {
     let ledger = [record("a", 1), record("b", 2)];
     let now = Followed { incarnation: life("2027"), last_sequence: 1 };

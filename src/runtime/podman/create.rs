@@ -1,10 +1,10 @@
 //! A `CreateSpec` in podman's words.
 use crate::domain::spec::{CreateSpec, Mount};
 use bollard::models::{
-    ContainerCreateBody, EndpointSettings, HostConfig, NetworkingConfig, PortBinding, PortMap, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, EndpointSettings, HostConfig, HostConfigLogConfig, NetworkingConfig,
+    PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
 };
-use fleet_contracts::desired::{Port, Protocol};
+use fleet_contracts::desired::{Device, Port, Protocol};
 use std::collections::HashMap;
 
 pub(super) fn body(spec: &CreateSpec) -> ContainerCreateBody {
@@ -12,6 +12,8 @@ pub(super) fn body(spec: &CreateSpec) -> ContainerCreateBody {
         image: Some(spec.image.clone()),
         cmd: spec.command.clone(),
         entrypoint: spec.entrypoint.clone(),
+        working_dir: spec.working_dir.clone(),
+        user: spec.user.clone(),
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         labels: Some(spec.labels.clone().into_iter().collect()),
         exposed_ports: Some(spec.ports.iter().map(container_port).collect()),
@@ -28,12 +30,38 @@ fn host_config(spec: &CreateSpec) -> HostConfig {
         network_mode: Some(spec.network.clone()),
         binds: Some(spec.mounts.iter().map(bind).collect()),
         port_bindings: Some(port_bindings(&spec.ports)),
+        devices: Some(spec.devices.iter().map(device).collect()),
+        memory: spec.resources.memory_mb.and_then(bytes),
+        nano_cpus: spec.resources.cpus.and_then(|cpus| cpus.nanos().try_into().ok()),
+        pids_limit: spec.resources.pids.and_then(|pids| pids.try_into().ok()),
+        log_config: spec.log_max_size_mb.map(log_config),
         // Podman restarts without backoff and hides exits: restarting is the agent's.
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::NO),
             maximum_retry_count: None,
         }),
         ..HostConfig::default()
+    }
+}
+
+/// Parsed ranges keep it far below the limit.
+fn bytes(megabytes: u64) -> Option<i64> {
+    i64::try_from(megabytes).ok()?.checked_mul(1024 * 1024)
+}
+
+fn device(device: &Device) -> DeviceMapping {
+    DeviceMapping {
+        path_on_host: Some(device.host.clone()),
+        path_in_container: Some(device.target.clone()),
+        cgroup_permissions: Some(device.permissions.clone()),
+    }
+}
+
+/// A file that conmon cuts at its size; the driver of the device would have no such limit (journald).
+fn log_config(max_size_mb: u64) -> HostConfigLogConfig {
+    HostConfigLogConfig {
+        typ: Some("k8s-file".into()),
+        config: Some(HashMap::from([("max-size".into(), format!("{max_size_mb}mb"))])),
     }
 }
 

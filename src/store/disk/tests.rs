@@ -194,6 +194,19 @@ fn every_state_between_two_steps_of_a_save_reads_as_the_old_or_the_new() {
 }
 
 #[test]
+fn a_save_never_writes_over_a_file_that_is_there() {
+    let disk = Disk::with_two();
+    let before = (disk.bytes("web"), disk.bytes("web.prev"));
+    let aside = tempdir().unwrap();
+    for file in ["web", "web.prev"] {
+        fs::hard_link(disk.path(file), aside.path().join(file)).unwrap();
+    }
+    disk.ledger.save(&record("web", 3)).unwrap();
+    let kept = |file: &str| fs::read(aside.path().join(file)).unwrap();
+    assert_eq!((kept("web"), kept("web.prev")), before);
+}
+
+#[test]
 fn a_save_after_a_crash_that_left_two_names_of_one_file_leaves_no_litter() {
     let disk = Disk::with_two();
     fs::remove_file(disk.path("web.prev")).unwrap();

@@ -53,6 +53,34 @@ async fn a_panicking_task_crashes_its_actor() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_task_that_never_ends_is_shown_and_then_its_actor_is_replaced() {
+    let (tree, at) = one().await;
+    tell(&at, |ctx| {
+        ctx.spawn("fetch", pending());
+        Ok(())
+    });
+    until("shown", || tree.actor("t/a").doing.is_some_and(|doing| doing.what == "fetch")).await;
+    pass(Duration::from_secs(120)).await;
+    tree.until_up("t/a", 1).await;
+    let error = tree.actor("t/a").last_error.unwrap();
+    assert_eq!((error.cause, error.message.as_str()), (Cause::Unresponsive, "fetch: no end within 120 s"));
+    assert_eq!(tree.actor("t/a").doing, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_without_limit_is_waited_for() {
+    let (tree, at) = one().await;
+    tell(&at, |ctx| {
+        ctx.spawn_unlimited("listen", pending());
+        Ok(())
+    });
+    until("shown", || tree.actor("t/a").doing.is_some()).await;
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(tree.actor("t/a").restarts, 0);
+    assert_eq!(tree.actor("t/a").doing.unwrap().what, "listen");
+}
+
 struct Flag(Arc<AtomicBool>);
 
 impl Drop for Flag {

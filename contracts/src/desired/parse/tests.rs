@@ -1,4 +1,5 @@
 use super::{MAX_SERVICES, Parsed, Refusal, parse};
+use crate::desired::{Cpus, Service};
 use crate::names::MAX_DOCUMENT;
 use serde_json::{Value, json};
 
@@ -16,6 +17,10 @@ fn service_with(fields: Value) -> Vec<u8> {
 
 fn accepted(document: &[u8]) -> Parsed {
     parse(document).unwrap_or_else(|refusal| panic!("refused: {refusal}"))
+}
+
+fn only_service(document: &[u8]) -> Service {
+    accepted(document).deployment.services.remove(0)
 }
 
 /// The problems as `path: message`.
@@ -37,9 +42,11 @@ fn one_error_names_every_bad_field() {
     let document = json!({"type": "PodmanV0", "data": {
         "services": [
             {"name": "Web", "image": "", "ports": ["80", 443], "restart": "unless-stopped"},
-            {"image": "registry.example/db", "env": {"A=B": "x", "PORT": 5432}, "user": "root",
+            {"image": "registry.example/db", "env": {"A=B": "x", "PORT": 5432}, "user": "no one",
              "volumes": ["data", "data:rel"], "labels": {"io.fleet.device": "me"}},
-            {"name": "db", "image": "oci-archive:/srv/db.tar", "command": "run me", "network": "host"}],
+            {"name": "db", "image": "oci-archive:/srv/db.tar", "command": "run me", "network": "fleet-shop",
+             "devices": ["/etc/passwd"], "resources": {"memory_mb": 1.5, "cpus": 0, "pids": -1},
+             "working_dir": "srv", "log": {"max_size_mb": "10"}}],
         "lifecycle": {"stop_signal": "SIGSTOP", "grace_period_s": 86401}}})
     .to_string();
     let all = problems(document.as_bytes());
@@ -52,16 +59,22 @@ fn one_error_names_every_bad_field() {
             "data.services[0].ports[0]",
             "data.services[0].ports[1]",
             "data.services[0].restart",
-            "data.services[1].user",
             "data.services[1].name",
+            "data.services[1].user",
             "data.services[1].env[\"A=B\"]",
             "data.services[1].env.PORT",
             "data.services[1].volumes[0]",
             "data.services[1].volumes[1]",
             "data.services[1].labels[\"io.fleet.device\"]",
-            "data.services[2].network",
             "data.services[2].image",
             "data.services[2].command",
+            "data.services[2].working_dir",
+            "data.services[2].devices[0]",
+            "data.services[2].resources.memory_mb",
+            "data.services[2].resources.cpus",
+            "data.services[2].resources.pids",
+            "data.services[2].log.max_size_mb",
+            "data.services[2].network",
             "data.lifecycle.stop_signal",
             "data.lifecycle.grace_period_s",
         ],
@@ -156,9 +169,8 @@ fn fields_not_built_yet_count_as_absent_at_their_default() {
 
 #[test]
 fn each_field_not_built_yet_is_refused_by_its_path() {
-    let set = json!({"working_dir": "/", "user": "1", "files": [1], "devices": ["/dev/null"], "network": "none",
-        "depends_on": [1], "healthcheck": {"test": []}, "resources": {"pids": 1}, "registry_auth": "x",
-        "secrets": [1], "log": {"max_size_mb": 1}});
+    let set = json!({"files": [1], "depends_on": [1], "healthcheck": {"test": []}, "registry_auth": "x",
+        "secrets": [1]});
     for (field, value) in set.as_object().unwrap() {
         let problem = only_problem(&service_with(json!({field: value})));
         assert!(problem.starts_with(&format!("data.services[0].{field}: not supported")), "{problem}");
@@ -166,9 +178,67 @@ fn each_field_not_built_yet_is_refused_by_its_path() {
 }
 
 #[test]
-fn bridge_is_the_default_of_the_network_alone() {
-    let problem = only_problem(&service_with(json!({"user": "bridge"})));
-    assert!(problem.starts_with("data.services[0].user: not supported"), "{problem}");
+fn limits_are_taken_within_their_ranges() {
+    let set = json!({"resources": {"memory_mb": 128, "cpus": 0.5, "pids": 256}, "log": {"max_size_mb": 10}});
+    let service = only_service(&service_with(set));
+    assert_eq!((service.resources.memory_mb, service.resources.pids), (Some(128), Some(256)));
+    assert_eq!(service.resources.cpus.map(Cpus::nanos), Some(500_000_000));
+    assert_eq!(service.log.max_size_mb, Some(10));
+    for (what, path) in [
+        (json!({"resources": {"memory_mb": 5}}), "resources.memory_mb"),
+        (json!({"resources": {"cpus": 0.001}}), "resources.cpus"),
+        (json!({"resources": {"cpus": "0.5"}}), "resources.cpus"),
+        (json!({"resources": {"pids": 0}}), "resources.pids"),
+        (json!({"log": {"max_size_mb": 0}}), "log.max_size_mb"),
+    ] {
+        let problem = only_problem(&service_with(what));
+        assert!(problem.starts_with(&format!("data.services[0].{path}: a ")), "{problem}");
+    }
+}
+
+#[test]
+fn a_core_has_one_spelling_however_it_is_written() {
+    let canonical = |cpus: &str| {
+        let document = format!(
+            r#"{{"type": "PodmanV0", "data": {{"services": [{{"name": "a", "image": "a", "resources": {{"cpus": {cpus}}}}}]}}}}"#
+        );
+        parse(document.as_bytes()).unwrap().deployment.canonical()
+    };
+    assert_eq!(canonical("1"), canonical("1.0"));
+    assert!(canonical("0.10").contains(r#""resources":{"cpus":0.1}"#), "{}", canonical("0.10"));
+}
+
+#[test]
+fn ports_are_published_only_from_a_bridge() {
+    for network in ["host", "none"] {
+        let problem = only_problem(&service_with(json!({"network": network, "ports": ["80:80"]})));
+        assert!(
+            problem.starts_with("data.services[0].network: ") && problem.contains("\"ports\""),
+            "{problem}"
+        );
+        only_service(&service_with(json!({"network": network, "ports": []})));
+    }
+    only_service(&service_with(json!({"network": "plant", "ports": ["80:80"]})));
+}
+
+#[test]
+fn a_user_is_a_name_or_a_number_with_or_without_a_group() {
+    for user in ["1000", "www-data", "1000:1000", "app:dialout"] {
+        assert_eq!(only_service(&service_with(json!({"user": user}))).user.as_deref(), Some(user));
+    }
+    for user in ["", ":", "a:", ":b", "a b", "a:b:c"] {
+        let problem = only_problem(&service_with(json!({"user": user})));
+        assert!(problem.starts_with("data.services[0].user: "), "{problem}");
+    }
+}
+
+#[test]
+fn one_place_holds_one_device() {
+    let problem = only_problem(&service_with(json!({"devices": ["/dev/a:/dev/x", "/dev/b:/dev/x"]})));
+    assert_eq!(
+        problem,
+        "data.services[0].devices[1]: \"/dev/x\" is already given at data.services[0].devices[0]"
+    );
 }
 
 #[test]
