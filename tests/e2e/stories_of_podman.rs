@@ -15,7 +15,7 @@ pub fn kill(pids: &[u64]) {
 }
 
 /// A device whose agent speaks to podman by way of a proxy.
-async fn behind_a_proxy() -> (Device, PodmanProxy) {
+pub async fn behind_a_proxy() -> (Device, PodmanProxy) {
     let mut device = Device::without_agent().await;
     let proxy = PodmanProxy::before(device.world.socket(), device.world.path("proxy.sock"));
     configure(&device, &device.world.socket().display().to_string(), &proxy.socket().display().to_string());

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What happens to a request.
@@ -30,13 +31,27 @@ struct Rule {
 #[derive(Default)]
 struct Book {
     rules: Vec<Rule>,
-    /// What met its fate: first lines of requests.
-    met: Vec<String>,
+    /// Waits for such a request, the next one after the first `after` requests of any kind.
+    pub async fn asked(&self, after: usize, method: &str, part: &str) {
+        let is_meant = |line: &String| line.starts_with(method) && line.contains(part);
+        let mut asked = self.asked.subscribe();
+        let came = asked.wait_for(|all| all.iter().skip(after).any(is_meant)).await;
+        drop(came.expect("the sender is ours"));
+    }
+
+    pub fn asked_so_far(&self) -> usize {
+        self.asked.borrow().len()
+    }
+
+    /// How many requests met their fate.
+    met: usize,
 }
 
 pub struct PodmanProxy {
     socket: PathBuf,
     book: Arc<Mutex<Book>>,
+    /// First lines of all requests, in their order.
+    asked: Arc<watch::Sender<Vec<String>>>,
     server: JoinHandle<()>,
 }
 
@@ -45,15 +60,16 @@ impl PodmanProxy {
     pub fn before(podman: PathBuf, socket: PathBuf) -> Self {
         let listener = UnixListener::bind(&socket).expect("a fresh path");
         let book = Arc::<Mutex<Book>>::default();
-        let rules = book.clone();
+        let asked = Arc::new(watch::Sender::new(Vec::new()));
+        let (rules, news) = (book.clone(), asked.clone());
         let server = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (podman, rules) = (podman.clone(), rules.clone());
+                let (podman, rules, news) = (podman.clone(), rules.clone(), news.clone());
                 // It goes with its connection: a client that gives up ends both.
-                tokio::spawn(async move { drop(serve(client, &podman, &rules).await) });
+                tokio::spawn(async move { drop(serve(client, &podman, &rules, &news).await) });
             }
         });
-        Self { socket, book, server }
+        Self { socket, book, asked, server }
     }
 
     pub fn socket(&self) -> &Path {
@@ -71,7 +87,7 @@ impl PodmanProxy {
 
     /// How many requests met their fate.
     pub fn met(&self) -> usize {
-        self.book.lock().expect("no panic").met.len()
+        self.book.lock().expect("no panic").met
     }
 }
 
@@ -82,11 +98,18 @@ impl Drop for PodmanProxy {
 }
 
 /// One connection is one request: the agent's client makes one for each.
-async fn serve(mut client: UnixStream, podman: &Path, book: &Mutex<Book>) -> std::io::Result<()> {
+async fn serve(
+    mut client: UnixStream,
+    podman: &Path,
+    book: &Mutex<Book>,
+    asked: &watch::Sender<Vec<String>>,
+) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);
     }
+    let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+    asked.send_modify(|all| all.push(line));
     let fate = fate(&head, &mut book.lock().expect("no panic"));
     if fate == Some(Fate::Held) {
         return until_given_up(&mut client).await;
@@ -115,7 +138,7 @@ fn fate(head: &[u8], book: &mut Book) -> Option<Fate> {
     };
     let rule = book.rules.iter_mut().find(is_meant)?;
     rule.times = rule.times.map(|times| times - 1);
-    book.met.push(format!("{method} {path}"));
+    book.met += 1;
     Some(rule.fate)
 }
 
