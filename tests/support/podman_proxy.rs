@@ -31,18 +31,6 @@ struct Rule {
 #[derive(Default)]
 struct Book {
     rules: Vec<Rule>,
-    /// Waits for such a request, the next one after the first `after` requests of any kind.
-    pub async fn asked(&self, after: usize, method: &str, part: &str) {
-        let is_meant = |line: &String| line.starts_with(method) && line.contains(part);
-        let mut asked = self.asked.subscribe();
-        let came = asked.wait_for(|all| all.iter().skip(after).any(is_meant)).await;
-        drop(came.expect("the sender is ours"));
-    }
-
-    pub fn asked_so_far(&self) -> usize {
-        self.asked.borrow().len()
-    }
-
     /// How many requests met their fate.
     met: usize,
 }
@@ -83,6 +71,18 @@ impl PodmanProxy {
 
     pub fn let_through(&self) {
         self.book.lock().expect("no panic").rules.clear();
+    }
+
+    /// Waits for such a request, the next one after the first `after` requests of any kind.
+    pub async fn asked(&self, after: usize, method: &str, part: &str) {
+        let is_meant = |line: &String| line.starts_with(method) && line.contains(part);
+        let mut asked = self.asked.subscribe();
+        let came = asked.wait_for(|all| all.iter().skip(after).any(is_meant)).await;
+        drop(came.expect("the sender is ours"));
+    }
+
+    pub fn asked_so_far(&self) -> usize {
+        self.asked.borrow().len()
     }
 
     /// How many requests met their fate.

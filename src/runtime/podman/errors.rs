@@ -127,8 +127,8 @@ fn said(operation: Operation, code: u16, message: &str) -> ErrorKind {
     }
 }
 
-/// What podman says for ever of a container in whose start it was killed: the OCI runtime has it already, or
-/// runs it already (4.3.1 with runc and crun).
+/// What podman says of a container in whose start it was killed: the OCI runtime has it already (a second
+/// attempt may succeed), or runs it already while podman calls it created (none ever does). Podman 4.3.1.
 fn is_cut_off(message: &str) -> bool {
     let starts_again = says_any(message, &["/runc start ", "/crun start "]);
     message.contains("container with given id already exists")

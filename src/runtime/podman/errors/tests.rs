@@ -30,8 +30,8 @@ fn a_missing_image_is_told_from_a_missing_network_and_a_missing_container() {
 
 #[test]
 fn a_start_that_podman_was_cut_off_in_is_told_from_one_that_is_refused() {
-    // What it says ever after a kill -9 in the middle of a start: the OCI runtime has the container, or
-    // runs it, and podman knows of neither.
+    // After a kill -9 in the middle of a start the OCI runtime has the container, or runs it, and podman
+    // knows of neither.
     let has = "runc: runc create failed: container with given ID already exists: OCI runtime error";
     let runs = "`/usr/bin/runc start f202027bb7ad0c284163bbe442b56bca` failed: exit status 1";
     for said in [has, runs] {
