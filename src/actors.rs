@@ -52,6 +52,18 @@ impl Clock {
     }
 }
 
+/// The time after the start in which nothing is changed: a process that follows several that ended by faults of
+/// their own only looks, so that the device can be looked at and mended from afar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold(pub Duration);
+
+impl Hold {
+    /// What is left of it.
+    pub fn left(hold: Option<Self>, clock: Clock) -> Option<Duration> {
+        hold?.0.checked_sub(clock.uptime()).filter(|left| !left.is_zero())
+    }
+}
+
 pub(crate) fn dice() -> Dice {
     Dice(fastrand::f64())
 }

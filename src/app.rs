@@ -1,5 +1,5 @@
 //! From a configuration to a running agent: the concrete adapters, and the end.
-use crate::actors::Identity;
+use crate::actors::{Hold, Identity};
 use crate::bus::nats::{NatsBus, NatsSettings};
 use crate::bus::{Bus, BusError, LinkState};
 use crate::config::Config;
@@ -10,8 +10,9 @@ use crate::store::disk::DiskLedger;
 use crate::store::lock::{LockError, StateLock};
 use crate::supervision::Ended;
 use crate::tree::{self, Parts};
-use crate::watchdog::breadcrumb::{self, Breadcrumb};
-use crate::watchdog::{self, Deeds, Limits, Vitals};
+use crate::watchdog::breadcrumb::{self, Breadcrumb, LastCrash};
+use crate::watchdog::ends::{self, Ends};
+use crate::watchdog::{self, Deeds, Limits, Vitals, last_words};
 use crate::{inventory, systemd};
 use std::path::Path;
 use std::sync::Arc;
@@ -52,14 +53,16 @@ pub enum Stopped {
 
 /// Runs until a signal asks for the end, or the tree gives up. Containers run on in any case.
 pub async fn run(config: Config) -> Result<Stopped, AppError> {
+    // First: until then a signal ends the process by itself, whatever it was doing.
+    let mut signals = Signals::new()?;
     let identity = identity(&config);
     let lock = Arc::new(StateLock::acquire(&config.agent.state_dir, &identity.instance)?);
+    let before = Before::of(&config.agent.state_dir);
     let Identity { device, instance, .. } = &identity;
     tracing::info!(version = VERSION, %device, instance, epoch = lock.epoch(), "fleet-agent starts");
-    let mut signals = Signals::new()?;
     let bus = Arc::new(bus(&config).await?);
     let state_dir = config.agent.state_dir.clone();
-    let parts = parts(&config, identity, lock.clone(), bus.clone())?;
+    let parts = parts(&config, identity, lock.clone(), bus.clone(), &before)?;
     let vitals = watched(&state_dir)?;
     let root = tree::run_watched(parts, |board| vitals.board(board)).await;
     vitals.root(root.clone());
@@ -74,6 +77,8 @@ pub async fn run(config: Config) -> Result<Stopped, AppError> {
         Ok(asked) => {
             tracing::info!(?asked, "stopping in order; containers run on");
             root.stop(STOP_WITHIN).await;
+            before.ends.forget();
+            last_words::forget(&state_dir);
             Ok(asked)
         }
         Err(Ended::GaveUp(why)) => Err(gave_up(&state_dir, why)),
@@ -84,6 +89,33 @@ pub async fn run(config: Config) -> Result<Stopped, AppError> {
     result
 }
 
+/// What the processes before this one left.
+struct Before {
+    last_crash: Option<LastCrash>,
+    ends: Ends,
+    hold: Option<Hold>,
+}
+
+impl Before {
+    /// Reads it, and prepares for the end of this one.
+    fn of(state_dir: &Path) -> Self {
+        let (last_crash, ends) = (breadcrumb::collect(state_dir), Ends::of(state_dir));
+        let wait = last_crash.as_ref().map_or(Duration::ZERO, |_| ends::hold(ends.count()));
+        if !wait.is_zero() {
+            tracing::error!(?wait, "the agent ended by itself again and again: it only looks for now");
+        }
+        if let Err(error) = last_words::prepare(state_dir) {
+            tracing::warn!(%error, "an abort of this process will leave no word");
+        }
+        let well = ends.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(ends::WELL_AFTER).await;
+            well.forget();
+        });
+        Self { last_crash, ends, hold: Some(Hold(wait)).filter(|_| !wait.is_zero()) }
+    }
+}
+
 fn watched(state_dir: &Path) -> Result<Vitals, AppError> {
     let vitals = Vitals::default();
     let state_dir = state_dir.to_owned();
@@ -91,7 +123,8 @@ fn watched(state_dir: &Path) -> Result<Vitals, AppError> {
     let deeds = Deeds {
         keep_alive: systemd::keep_alive_interval().map(|every| (every, keep_alive)),
         end: Box::new(move |hang| {
-            breadcrumb::end_process(&state_dir, Breadcrumb::new(VERSION, format!("stuck: {hang}")))
+            let crumb = Breadcrumb::new(VERSION, format!("stuck: {hang}"));
+            breadcrumb::end_process(&state_dir, crumb.blaming(watchdog::culprit()))
         }),
     };
     watchdog::start(vitals.clone(), Limits::default(), deeds).map_err(AppError::Watchdog)?;
@@ -110,6 +143,7 @@ fn parts(
     identity: Identity,
     lock: Arc<StateLock>,
     bus: Arc<NatsBus>,
+    before: &Before,
 ) -> Result<Parts, AppError> {
     let agent = &config.agent;
     let runtime = agent.runtime_enabled.then(|| -> Arc<dyn ContainerRuntime> {
@@ -128,7 +162,8 @@ fn parts(
         heartbeat_every: agent.heartbeat,
         reconcile_every: agent.reconcile,
         clock_synced: inventory::clock_synced,
-        last_crash: breadcrumb::collect(&agent.state_dir),
+        last_crash: before.last_crash.clone(),
+        hold: before.hold,
     })
 }
 

@@ -1,4 +1,6 @@
 //! Logs on stderr, and the last words of a panic. Called by all, calls none.
+pub mod blame;
+
 use std::backtrace::Backtrace;
 use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;

@@ -23,16 +23,18 @@
 //!    └─ command_server         answers the command verbs
 //! ```
 use crate::actors::{
-    Clock, Identity, command_server, deployments, effects, heartbeat, kv_watcher, observer, ownership,
+    Clock, Hold, Identity, command_server, deployments, effects, heartbeat, kv_watcher, observer, ownership,
     reconciler, reporter,
 };
 use crate::bus::Bus;
+use crate::messages::deployments::{ChildNews, Deployments};
 use crate::runtime::ContainerRuntime;
 use crate::store::{LedgerStore, OwnershipView, StateOwner};
 use crate::supervision::{
     Address, Board, Budget, ChildSpec, Ending, Keyed, KeyedSpec, Root, Strategy, SupervisorSpec, keyed,
     run_root_watched, supervisor, worker,
 };
+use crate::watchdog::breadcrumb::LastCrash;
 use fleet_contracts::device::Inventory;
 use fleet_contracts::tree_text::{self, Line};
 use std::collections::BTreeMap;
@@ -58,8 +60,10 @@ pub struct Parts {
     pub heartbeat_every: Duration,
     pub reconcile_every: Duration,
     pub clock_synced: fn() -> bool,
-    /// Why the process before this one ended itself.
-    pub last_crash: Option<String>,
+    /// How the process before this one ended by a fault of its own.
+    pub last_crash: Option<LastCrash>,
+    /// How long nothing is changed at first, after ends of its own in a row.
+    pub hold: Option<Hold>,
 }
 
 /// Starts the tree.
@@ -89,7 +93,7 @@ pub fn declare(parts: Parts, board: Arc<OnceLock<Board>>) -> SupervisorSpec {
         children.push(runtime_side(&parts, &wires, runtime, &view, clock));
         children.push(reconcilers(&parts, &wires, clock));
     }
-    children.push(ledger_side(&parts, &wires, view));
+    children.push(ledger_side(&parts, &wires, view, clock));
     children.push(link(&parts, &wires, board, clock));
     SupervisorSpec {
         name: ROOT,
@@ -177,6 +181,7 @@ fn reconcilers(parts: &Parts, wires: &Wires, clock: Clock) -> ChildSpec {
     let device = parts.identity.device.clone();
     let (deployments, effects, observer) =
         (wires.deployments.clone(), wires.effects.clone(), wires.observer.clone());
+    let hold = parts.hold;
     let args = move |name: &fleet_contracts::DeploymentName| reconciler::Args {
         device: device.clone(),
         name: name.clone(),
@@ -184,11 +189,16 @@ fn reconcilers(parts: &Parts, wires: &Wires, clock: Clock) -> ChildSpec {
         effects: effects.clone(),
         observer: observer.clone(),
         clock,
+        hold,
     };
-    keyed::<_, reconciler::Reconciler>(spec, &wires.reconcilers, args, |_| ())
+    let told = wires.deployments.clone();
+    let parked = move |name: &fleet_contracts::DeploymentName, failure: &str| {
+        told.send(Deployments::Child(name.clone(), ChildNews::Parked(failure.to_owned())));
+    };
+    keyed::<_, reconciler::Reconciler>(spec, &wires.reconcilers, args, |_| (), parked)
 }
 
-fn ledger_side(parts: &Parts, wires: &Wires, ownership: OwnershipView) -> ChildSpec {
+fn ledger_side(parts: &Parts, wires: &Wires, ownership: OwnershipView, clock: Clock) -> ChildSpec {
     let args = deployments::Args {
         device: parts.identity.device.clone(),
         store: parts.store.clone(),
@@ -198,6 +208,9 @@ fn ledger_side(parts: &Parts, wires: &Wires, ownership: OwnershipView) -> ChildS
         kv_watcher: wires.kv_watcher.clone(),
         observer: wires.observer.clone(),
         runtime_enabled: parts.runtime.is_some(),
+        blamed: deployments::Blamed::new(parts.last_crash.as_ref().and_then(blamed)),
+        hold: parts.hold,
+        clock,
     };
     worker::<deployments::Deployments>(
         "deployments",
@@ -263,7 +276,7 @@ fn heartbeat_spec(parts: &Parts, wires: &Wires, clock: Clock) -> ChildSpec {
         every: parts.heartbeat_every,
         clock,
         clock_synced: parts.clock_synced,
-        last_crash: parts.last_crash.clone(),
+        last_crash: parts.last_crash.as_ref().map(|crash| crash.line.clone()),
         sequence: Arc::new(AtomicU64::new(0)),
     };
     worker::<heartbeat::Heartbeat>(
@@ -291,6 +304,11 @@ fn command_server_spec(parts: &Parts, wires: &Wires, board: Arc<OnceLock<Board>>
         args,
         Address::new(),
     )
+}
+
+/// The deployment to blame, and how it ended the process.
+fn blamed(crash: &LastCrash) -> Option<(fleet_contracts::DeploymentName, String)> {
+    Some((crash.deployment.clone()?, crash.line.clone()))
 }
 
 /// The declared tree as the drawing above.

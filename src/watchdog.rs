@@ -4,10 +4,13 @@
 //! stopped, or a machine that slept, did not look, and so nothing grew old meanwhile. What waits for the
 //! network, for podman or for a disk awaits, and is no hang.
 pub mod breadcrumb;
+pub mod ends;
+pub mod last_words;
 mod workers;
 
 use crate::faults;
 use crate::supervision::{Board, Root, Stuck};
+use crate::telemetry::blame;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -182,6 +185,11 @@ impl Watchdog {
         }
     }
 
+    /// Whether no task was seen to run since the look before.
+    fn is_quiet(&self) -> bool {
+        self.beats.same > 0
+    }
+
     /// Whether tasks ran and the root answered (where it has to) since this was last true.
     pub fn progressed(&mut self) -> bool {
         let (beats, answers) = (self.vitals.beats(), self.vitals.answers());
@@ -212,14 +220,15 @@ pub fn start(vitals: Vitals, limits: Limits, deeds: Deeds) -> io::Result<()> {
         Some((interval, _)) => limits.every.min(*interval),
         None => limits.every,
     };
+    let runtime = Handle::current();
     let dog = Watchdog::new(vitals.clone(), limits.patience * ratio(limits.every, every))
-        .with_workers(Workers::new(Handle::current().metrics()));
-    thread::Builder::new().name("watchdog".into()).spawn(move || watch(dog, every, deeds))?;
+        .with_workers(Workers::new(runtime.metrics()));
+    thread::Builder::new().name("watchdog".into()).spawn(move || watch(dog, every, deeds, &runtime))?;
     tokio::spawn(vitals.beat(every));
     Ok(())
 }
 
-fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds) {
+fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds, runtime: &Handle) {
     let Deeds { mut keep_alive, end } = deeds;
     let mut looks: u32 = 0;
     let hang = loop {
@@ -228,6 +237,12 @@ fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds) {
         faults::point("watchdog", "look");
         if let Some(hang) = dog.look() {
             break hang;
+        }
+        if dog.is_quiet() {
+            // One worker waits for sockets and timers on behalf of all. When what it was woken for blocks it,
+            // the others sleep on. A task from outside wakes one, which then waits in its place: all other
+            // actors go on, and can be asked which one hangs.
+            runtime.spawn(std::future::ready(()));
         }
         looks = looks.wrapping_add(1);
         if let Some((interval, keep_alive)) = &mut keep_alive
@@ -238,6 +253,17 @@ fn watch(mut dog: Watchdog, every: Duration, deeds: Deeds) {
         }
     };
     end(&hang);
+}
+
+/// Long enough for what only passes by.
+const STILL: Duration = Duration::from_millis(200);
+
+/// The deployment on which a thread has hung for some time, when it is one. Blocks for a moment.
+pub fn culprit() -> Option<String> {
+    let before = blame::glance();
+    #[allow(clippy::disallowed_methods)] // In the watchdog's own thread.
+    thread::sleep(STILL);
+    before.still()
 }
 
 /// How many of the shorter fit into the longer one, at least 1.

@@ -78,6 +78,7 @@ fn record(revision: u64, pages: usize) -> Record {
         written_at: Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
         incarnation: Incarnation("i".into()),
         wanted: Wanted::Present(vec![revision as u8; pages * PAGE - 512]),
+        trial: Default::default(),
     }
 }
 

@@ -16,6 +16,7 @@ fn record(name: &str, revision: u64, wanted: Wanted) -> Record {
         written_at: Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
         incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
         wanted,
+        trial: Default::default(),
     }
 }
 

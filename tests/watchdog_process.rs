@@ -23,6 +23,7 @@ const STATE_DIR: &str = "WATCHDOG_TEST_STATE_DIR";
 #[derive(Clone, Copy)]
 enum Hang {
     Spins,
+    SpinsByTimer,
     WaitsForAMutex,
 }
 
@@ -36,8 +37,12 @@ impl Worker for Toy {
         Ok(Self)
     }
 
-    fn handle(&mut self, hang: Hang, _ctx: &mut Context<Hang>) -> Result<(), Fault> {
+    fn handle(&mut self, hang: Hang, ctx: &mut Context<Hang>) -> Result<(), Fault> {
         match hang {
+            Hang::SpinsByTimer => {
+                ctx.after("spin", EVERY, Hang::Spins);
+                Ok(())
+            }
             Hang::Spins => loop {
                 std::hint::spin_loop();
             },
@@ -48,6 +53,7 @@ impl Worker for Toy {
     fn kind(hang: &Hang) -> &'static str {
         match hang {
             Hang::Spins => "Spins",
+            Hang::SpinsByTimer => "SpinsByTimer",
             Hang::WaitsForAMutex => "WaitsForAMutex",
         }
     }
@@ -84,16 +90,18 @@ async fn hanging(way: &str) {
     vitals.root(root.clone());
     match way {
         "spins" => drop(toy.send(Hang::Spins)),
+        "timer" => drop(toy.send(Hang::SpinsByTimer)),
         "mutex" => drop(toy.send(Hang::WaitsForAMutex)),
         "worker" => drop(tokio::spawn(async { wait_for_ever() })),
         "workers" => (0..2).for_each(|_| drop(tokio::spawn(async { wait_for_ever() }))),
         "watchdog" | "healthy" => {}
         other => panic!("{other}"),
     }
-    tokio::spawn(async {
+    let every = if way == "timer" { 4 * EVERY } else { EVERY };
+    tokio::spawn(async move {
         loop {
             println!("task");
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(every).await;
         }
     });
     root.wait().await;
@@ -159,7 +167,7 @@ async fn hangs(way: &str) -> (Option<i32>, String) {
     let mut process = start(way, dir.path());
     while process.lines.next_line().await.unwrap().is_some() {}
     let end = process.child.wait().await.unwrap();
-    let told = breadcrumb::collect(dir.path()).unwrap_or_default();
+    let told = breadcrumb::collect(dir.path()).map(|left| left.line).unwrap_or_default();
     // The first word is a time.
     (end.code(), told.split_once(' ').map(|(_, reason)| reason.to_owned()).unwrap_or_default())
 }
@@ -167,6 +175,20 @@ async fn hangs(way: &str) -> (Option<i32>, String) {
 #[tokio::test]
 async fn a_handler_that_spins_ends_the_process_with_70_and_a_word_of_it() {
     assert_eq!(hangs("spins").await, (Some(70), "t/toy does not end handling Spins".into()));
+}
+
+/// Whose thread was the one that waited for timers and sockets.
+#[tokio::test]
+async fn while_a_handler_spins_that_a_timer_woke_all_other_tasks_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut process = start("timer", dir.path());
+    let mut tasks = 0;
+    while let Some(line) = process.lines.next_line().await.unwrap() {
+        tasks += usize::from(line == "task");
+    }
+    assert_eq!(process.child.wait().await.unwrap().code(), Some(70));
+    // It has half a second, in which six are due.
+    assert!(tasks >= 4, "{tasks}");
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 //! Hears: `kv_watcher` (`Source`), the disk, reconcilers (`Child`), `observer` (`Runtime`), questions.
 //! Tells: reconcilers their duty, `reporter` every changed state.
 //! After a crash: reads the ledger again; reconcilers tell their state again when asked.
+use super::{Clock, Hold};
 use crate::domain::book::{Book, Duty, Judged, NotConfirmed};
-use crate::domain::ledger::Ledger;
+use crate::domain::ledger::{Ledger, Record};
 use crate::domain::source::Snapshot;
 use crate::messages::deployments::{
     ChildNews, Deployments as Message, DiskNews, Overview, Question, RuntimeNews, SourceNews, Write,
@@ -18,7 +19,7 @@ use fleet_contracts::state::{DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
 use reasons::Reasons;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use writes::Writes;
 
@@ -39,6 +40,23 @@ pub struct Args {
     pub observer: Address<Observer>,
     /// False: desired state is logged and dropped.
     pub runtime_enabled: bool,
+    pub blamed: Blamed,
+    pub hold: Option<Hold>,
+    pub clock: Clock,
+}
+
+/// The deployment whose document ended the process before this one, until it was told of once.
+#[derive(Debug, Clone, Default)]
+pub struct Blamed(Arc<Mutex<Option<(DeploymentName, String)>>>);
+
+impl Blamed {
+    pub fn new(blamed: Option<(DeploymentName, String)>) -> Self {
+        Self(Arc::new(Mutex::new(blamed)))
+    }
+
+    fn take(&self) -> Option<(DeploymentName, String)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 pub struct Deployments {
@@ -196,7 +214,11 @@ impl Deployments {
         }
         self.reasons.quarantined = !ledger.quarantined.is_empty();
         tracing::info!(deployments = ledger.records.len(), "the ledger is read");
-        let book = Book::new(self.args.device.clone(), ledger);
+        let mut book = Book::new(self.args.device.clone(), ledger);
+        if let Some((name, how)) = self.args.blamed.take() {
+            tracing::error!(deployment = %name, how, "its document ended the process before this one");
+            book.blame(&name, &how).into_iter().for_each(|record| self.writes.push(Write::Save(record)));
+        }
         // Reconcilers that lived on, and one that asked in vain while this actor was down, are told
         // again; those that are not up yet ask.
         let duties: Vec<_> =
@@ -211,6 +233,10 @@ impl Deployments {
         self.args.reconcilers.ensure(name.clone());
         // One that is not up yet asks when it is.
         self.args.reconcilers.send(name, order(duty));
+    }
+
+    fn write(&mut self, record: Option<Record>) {
+        record.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
     }
 
     fn written(&mut self) {
@@ -248,6 +274,11 @@ impl Deployments {
     fn on_child(&mut self, name: DeploymentName, news: ChildNews) {
         let Some(book) = &mut self.book else { return };
         match news {
+            ChildNews::Started if book.is_quarantined(&name) => self.release(&name),
+            ChildNews::Parked(how) => {
+                let record = book.parked(&name, &how);
+                self.write(record);
+            }
             ChildNews::Started => match book.duty(&name) {
                 Some(duty) => drop(self.args.reconcilers.send(&name, order(duty))),
                 None => self.args.reconcilers.retire(&name),
@@ -259,6 +290,12 @@ impl Deployments {
                 }
             }
         }
+    }
+
+    /// Somebody had its reconciler restarted, or asked for a reconcile: once more, with a clean record.
+    fn release(&mut self, name: &DeploymentName) {
+        let record = self.book.as_mut().and_then(|book| book.release(name));
+        self.write(record);
     }
 
     fn on_runtime(&mut self, news: RuntimeNews) {
@@ -299,7 +336,7 @@ impl Deployments {
         Overview {
             states: book.map(|book| book.states().cloned().collect()).unwrap_or_default(),
             counts: book.map(Book::counts).unwrap_or_default(),
-            reasons: self.reasons.words(book),
+            reasons: self.reasons.words(book, Hold::left(self.args.hold, self.args.clock).is_some()),
         }
     }
 
@@ -310,7 +347,13 @@ impl Deployments {
         Ok(names.to_vec())
     }
 
-    fn reconcile(&self, name: Option<DeploymentName>) -> Option<Vec<DeploymentName>> {
+    fn reconcile(&mut self, name: Option<DeploymentName>) -> Option<Vec<DeploymentName>> {
+        if let Some(name) =
+            name.as_ref().filter(|name| self.book.as_ref().is_some_and(|b| b.is_quarantined(name)))
+        {
+            self.release(name);
+            return Some(vec![name.clone()]);
+        }
         let all: Vec<DeploymentName> = self.book.as_ref()?.duties().cloned().collect();
         let chosen = match name {
             Some(name) => vec![all.into_iter().find(|known| *known == name)?],

@@ -10,6 +10,7 @@ use crate::messages::reconcilers::Reconciler;
 use crate::runtime::ContainerRuntime;
 use crate::store::{Epoch, OwnershipView};
 use crate::supervision::{Context, Fault, Keyed, TaskId, Worker};
+use crate::telemetry::blame;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
 use std::collections::BTreeMap;
@@ -107,7 +108,7 @@ impl Effects {
         let ended = (deployment.clone(), lane.clone());
         // Each call in it has its deadline; a grace period and a pull have their own measure.
         let task = ctx.spawn_unlimited(what, async move {
-            let outcome = work.await;
+            let outcome = blame::on(ended.0.as_str(), work).await;
             Message::Ended { deployment: ended.0, lane: ended.1, outcome }
         });
         self.lanes.insert((deployment, lane), Running { task, pulls });

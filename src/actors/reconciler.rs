@@ -2,22 +2,26 @@
 //! Hears: `deployments` (`Want`, `Vanish`), `observer` (`Observed`), `effects` (`Ended`), its timer.
 //! Tells: `effects` what to do, `deployments` how it stands.
 //! After a crash: asks all three again; nothing in here has to survive.
-use super::{Clock, dice};
+use super::{Clock, Hold, dice};
 use crate::domain::container::{Container, ContainerId, Status};
+use crate::domain::desired::Wanted;
 use crate::domain::overlay::{self, Report};
 use crate::domain::picture::{Lane, Order, Picture, Setback};
 use crate::domain::plan::{Action, Step};
 use crate::domain::report::{Complaint, SlotFacts};
 use crate::domain::spec::Owner;
+use crate::faults;
 use crate::messages::deployments::{ChildNews, Deployments};
 use crate::messages::effects::{Asked, Creation, Effect, Effects, Failure, Job, Operation, Outcome};
 use crate::messages::observer::{Observation, Observer};
 use crate::messages::reconcilers::Reconciler as Message;
 use crate::supervision::{Address, Context, Fault, Worker};
+use crate::telemetry::blame;
 use fleet_contracts::names::{container_name, network_name};
 use fleet_contracts::state::{Phase, PullProgress, ServiceState};
 use fleet_contracts::{DeploymentName, DeviceId, ServiceName};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Clone)]
 pub struct Args {
@@ -27,6 +31,7 @@ pub struct Args {
     pub effects: Address<Effects>,
     pub observer: Address<Observer>,
     pub clock: Clock,
+    pub hold: Option<Hold>,
 }
 
 pub struct Reconciler {
@@ -53,8 +58,9 @@ impl Worker for Reconciler {
     }
 
     fn handle(&mut self, msg: Message, ctx: &mut Context<Message>) -> Result<(), Fault> {
+        let _working = blame::working_on(self.args.name.as_str());
         match msg {
-            Message::Want(wanted) => self.cancel(|picture| picture.want(wanted)),
+            Message::Want(wanted) => self.want(wanted),
             Message::Vanish => self.cancel(Picture::vanish),
             Message::Observed(seen) => self.on_observed(seen),
             Message::Blinded(blinded) => self.picture.blinded(blinded),
@@ -82,6 +88,11 @@ impl Reconciler {
             };
             self.args.effects.send(Effects::Cancel { deployment, lane, unless_it_pulls, asked });
         }
+    }
+
+    fn want(&mut self, wanted: Arc<Wanted>) {
+        faults::point("want", self.args.name.as_str());
+        self.cancel(|picture| picture.want(wanted));
     }
 
     fn on_observed(&mut self, seen: Observation) {
@@ -158,14 +169,9 @@ impl Reconciler {
     /// Asks for everything that can be done now, says how things stand, and sets the alarm.
     fn go_on(&mut self, ctx: &mut Context<Message>) {
         let now = self.args.clock.now();
-        for (service, step) in self.picture.steps(now) {
-            if let Step::Do(action) = step {
-                self.perform(&service, action);
-            }
-        }
-        if self.picture.wants_network_removed(now) {
-            self.picture.network_removal_begun();
-            self.ask(Lane::Network, Operation::RemoveNetwork(network_name(&self.args.name)));
+        match Hold::left(self.args.hold, self.args.clock) {
+            None => self.act(),
+            Some(left) => ctx.after("hold", left, Message::Tick),
         }
         if self.picture.is_gone() {
             self.args.deployments.send(Deployments::Child(self.args.name.clone(), ChildNews::Gone));
@@ -175,6 +181,19 @@ impl Reconciler {
         match self.picture.wake_at(&steps, now) {
             Some(at) => ctx.after("wake", at.since(now), Message::Tick),
             None => ctx.cancel_timer("wake"),
+        }
+    }
+
+    fn act(&mut self) {
+        let now = self.args.clock.now();
+        for (service, step) in self.picture.steps(now) {
+            if let Step::Do(action) = step {
+                self.perform(&service, action);
+            }
+        }
+        if self.picture.wants_network_removed(now) {
+            self.picture.network_removal_begun();
+            self.ask(Lane::Network, Operation::RemoveNetwork(network_name(&self.args.name)));
         }
     }
 

@@ -115,7 +115,7 @@ pub fn reconcilers(directory: &Keyed<DeploymentName, Reconciler>) -> (ChildSpec,
     let (sender, receiver) = unbounded_channel();
     let budget = Budget { max: 5, within: Duration::from_secs(600) };
     let spec = KeyedSpec { name: "reconcilers", about: "", budget, stop_within: Duration::from_secs(1) };
-    let child = keyed::<_, Probe<Reconciler>>(spec, directory, move |_| sender.clone(), |_| ());
+    let child = keyed::<_, Probe<Reconciler>>(spec, directory, move |_| sender.clone(), |_| (), |_, _| ());
     (child, Heard(receiver))
 }
 

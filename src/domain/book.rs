@@ -1,7 +1,7 @@
 //! All deployments of the device: what was accepted of each, what is durable, what was said of it.
 use super::desired::Wanted;
 use super::judge::{self, Records, Ruling, Verdict};
-use super::ledger::{self, Followed, Record};
+use super::ledger::{self, Followed, Record, Trial};
 use super::overlay::{Accepted, Known, Objection, Report, is_change};
 use super::source::{Entry, Operation, Snapshot};
 use fleet_contracts::device::DeploymentCounts;
@@ -194,6 +194,38 @@ impl Book {
         Ok(confirmed)
     }
 
+    /// A document ended the process before this one: the record to write before it is acted on again.
+    pub fn blame(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
+        // Nothing is done about it until the count is durable.
+        self.duties.remove(name);
+        self.durable.remove(name);
+        self.retry(name, |trial| trial.ended(how))
+    }
+
+    /// Its reconciler was given up: the record to write.
+    pub fn parked(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
+        self.retry(name, |trial| trial.parked(how))
+    }
+
+    /// Somebody wants a document in quarantine to be tried again: the record to write.
+    pub fn release(&mut self, name: &DeploymentName) -> Option<Record> {
+        self.records.get(name)?.trial.quarantined.as_ref()?;
+        self.retry(name, |_| Trial::default())
+    }
+
+    fn retry(&mut self, name: &DeploymentName, change: impl FnOnce(&Trial) -> Trial) -> Option<Record> {
+        let record = self.records.get_mut(name)?;
+        if record.wanted == ledger::Wanted::Removed {
+            return None;
+        }
+        record.trial = change(&record.trial);
+        Some(record.clone())
+    }
+
+    pub fn is_quarantined(&self, name: &DeploymentName) -> bool {
+        self.durable.get(name).is_some_and(|record| record.trial.quarantined.is_some())
+    }
+
     /// A record is durable: it may be acted on. Returns the duty, when it changed.
     pub fn saved(&mut self, record: Record) -> Option<Duty> {
         let name = record.name.clone();
@@ -206,13 +238,14 @@ impl Book {
                 Some(Duty::Vanish)
             }
             ledger::Wanted::Present(document) => {
-                let same = before.is_some_and(|before| before.wanted == record.wanted);
+                let same = before.is_some_and(|b| b.wanted == record.wanted && b.trial == record.trial);
                 if let (true, Some(accepted)) = (same, &mut known.accepted) {
-                    (accepted.revision, known.objection) = (record.revision, None);
+                    accepted.revision = record.revision;
+                    known.objection = quarantine(&record);
                     return None;
                 }
                 match Wanted::read(document, record.revision) {
-                    Ok(wanted) => Some(self.wants(name, wanted)),
+                    Ok(wanted) => self.wants(name, wanted, quarantine(&record)),
                     // Only a ledger of another version can hold what this one refuses.
                     Err(refusal) => {
                         let message = format!("revision {}: {refusal}", record.revision);
@@ -225,18 +258,24 @@ impl Book {
         }
     }
 
-    fn wants(&mut self, name: DeploymentName, wanted: Wanted) -> Duty {
+    /// What is in quarantine is accepted, and known, but nobody's duty.
+    fn wants(&mut self, name: DeploymentName, wanted: Wanted, quarantine: Option<Objection>) -> Option<Duty> {
         let known = self.known.entry(name.clone()).or_default();
-        (known.removing, known.objection) = (false, None);
+        known.removing = false;
         known.accepted = Some(Accepted {
             revision: wanted.revision,
             since_revision: wanted.revision,
             spec_digest: wanted.digest.to_string(),
             warnings: wanted.warnings.clone(),
         });
+        known.objection = quarantine;
+        if known.objection.is_some() {
+            self.duties.remove(&name);
+            return None;
+        }
         let duty = Duty::Run(Arc::new(wanted));
         self.duties.insert(name, duty.clone());
-        duty
+        Some(duty)
     }
 
     pub fn duty(&self, name: &DeploymentName) -> Option<Duty> {
@@ -313,6 +352,17 @@ impl Book {
     }
 }
 
+/// Why an accepted document is not acted on, and what ends that.
+fn quarantine(record: &Record) -> Option<Objection> {
+    let why = record.trial.quarantined.as_ref()?;
+    let revision = record.revision;
+    let message = format!(
+        "revision {revision}: {why}; its containers are left as they are until another document is applied, \
+         or `fleetctl reconcile` of this deployment has it tried again"
+    );
+    Some(Objection { code: Code::Quarantined, message: shorten(message) })
+}
+
 /// Why a document cannot be accepted.
 fn refusal(record: &Record) -> Option<(Code, String)> {
     use fleet_contracts::desired::Refusal;
@@ -332,3 +382,6 @@ fn shorten(mut message: String) -> String {
     }
     message
 }
+
+#[cfg(test)]
+mod tests;

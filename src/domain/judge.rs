@@ -3,7 +3,7 @@
 //! Absence is not deletion: a deployment goes because of a delete marker, or because it is absent
 //! from a complete snapshot of the same bucket that this device has followed, and then only when few
 //! go at once. Everything else is held and reported until an operator confirms.
-use super::ledger::{Followed, Record, Wanted};
+use super::ledger::{Followed, Record, Trial, Wanted};
 use super::source::{Entry, Incarnation, Operation, Snapshot};
 use fleet_contracts::{DeploymentName, DeviceId};
 use std::cmp::Ordering;
@@ -160,6 +160,7 @@ fn entry_verdict(
             written_at: entry.written_at,
             incarnation: life.clone(),
             wanted: Wanted::Present(document.clone()),
+            trial: trial_of(record, document),
         }),
         (Operation::Put(_), Ordering::Less) => Verdict::Stale { revision: entry.revision },
         (Operation::Removed, Ordering::Greater) => match record.filter(|record| is_present(record)) {
@@ -185,7 +186,13 @@ fn age(record: Option<&Record>, life: &Incarnation, entry: &Entry) -> Ordering {
 }
 
 fn removal(record: &Record, revision: u64) -> Record {
-    Record { revision, wanted: Wanted::Removed, ..record.clone() }
+    Record { revision, wanted: Wanted::Removed, trial: Trial::default(), ..record.clone() }
+}
+
+/// The same bytes put again are the same document, with what it did.
+fn trial_of(record: Option<&Record>, document: &[u8]) -> Trial {
+    let same = record.filter(|record| matches!(&record.wanted, Wanted::Present(known) if known == document));
+    same.map(|record| record.trial.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

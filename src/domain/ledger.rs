@@ -10,6 +10,37 @@ pub struct Record {
     pub written_at: Timestamp,
     pub incarnation: Incarnation,
     pub wanted: Wanted,
+    /// Of this very document; another one begins anew.
+    pub trial: Trial,
+}
+
+/// What a document did to the agent that acted on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trial {
+    /// How often it ended the process.
+    pub ends: u32,
+    /// Why it is not acted on any more.
+    pub quarantined: Option<String>,
+}
+
+impl Trial {
+    /// So often a document may end the process before it is not acted on any more.
+    const ENDS: u32 = 2;
+
+    /// It has ended the process once more.
+    #[must_use]
+    pub fn ended(&self, how: &str) -> Self {
+        let ends = self.ends.saturating_add(1);
+        let quarantined =
+            (ends >= Self::ENDS).then(|| format!("it ended the agent's process {ends} times: {how}"));
+        Self { ends, quarantined: quarantined.or_else(|| self.quarantined.clone()) }
+    }
+
+    /// Its reconciler was given up.
+    #[must_use]
+    pub fn parked(&self, how: &str) -> Self {
+        Self { quarantined: Some(format!("its reconciler crashed again and again: {how}")), ..self.clone() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -212,7 +212,7 @@ impl Memory {
 
     /// The container could not be started, or ended.
     pub fn start_failed(&mut self, code: Code, message: String, now: Moment, dice: Dice) {
-        self.starts.failed(now, dice);
+        self.starts.failed(code, now, dice);
         let loops = code == Code::Exited && self.starts.failures() >= CRASH_LOOP;
         let code = if loops { Code::CrashLoop } else { code };
         let retry_at = self.starts.retry_at();
@@ -221,14 +221,14 @@ impl Memory {
 
     /// The successor could not be prepared.
     pub fn prepare_failed(&mut self, code: Code, message: String, now: Moment, dice: Dice) {
-        self.prepares.failed(now, dice);
+        self.prepares.failed(code, now, dice);
         let retry_at = self.prepares.retry_at();
         self.trouble = Some(Trouble { about: About::Preparing, code, message, retry_at });
     }
 
     /// What is in the way could not be cleared.
     pub fn clear_failed(&mut self, code: Code, message: String, now: Moment, dice: Dice) {
-        self.clears.failed(now, dice);
+        self.clears.failed(code, now, dice);
         let retry_at = self.clears.retry_at();
         self.trouble = Some(Trouble { about: About::Clearing, code, message, retry_at });
     }

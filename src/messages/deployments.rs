@@ -51,6 +51,8 @@ pub enum Write {
 pub enum ChildNews {
     /// It is up, and asks what to do.
     Started,
+    /// It crashed too often and stays down; with the last crash.
+    Parked(String),
     Reports(Report),
     /// Nothing of it is left.
     Gone,

@@ -1,7 +1,7 @@
 //! The form of records on disk. Fields are only ever added, with a default; `v` rises only when an
 //! older agent would misread what it finds.
 use super::envelope::{self, Kind};
-use crate::domain::ledger::{Followed, Record, Wanted};
+use crate::domain::ledger::{Followed, Record, Trial, Wanted};
 use crate::domain::source::Incarnation;
 use fleet_contracts::{DeploymentName, Timestamp};
 use serde::de::DeserializeOwned;
@@ -21,6 +21,14 @@ struct Deployment {
     /// None: authorised to go.
     #[serde(default, with = "serde_bytes")]
     document: Option<Vec<u8>>,
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    ends: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quarantined: Option<String>,
+}
+
+fn is_none_yet(ends: &u32) -> bool {
+    *ends == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,6 +50,8 @@ pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
         written_at: record.written_at,
         incarnation: record.incarnation.0.clone(),
         document,
+        ends: record.trial.ends,
+        quarantined: record.trial.quarantined.clone(),
     };
     seal(Kind::Deployment, &form)
 }
@@ -58,6 +68,7 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
         written_at: form.written_at,
         incarnation: Incarnation(form.incarnation),
         wanted: form.document.map_or(Wanted::Removed, Wanted::Present),
+        trial: Trial { ends: form.ends, quarantined: form.quarantined },
     })
 }
 

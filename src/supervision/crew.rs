@@ -304,6 +304,9 @@ impl Crew {
             (true, Rule::Keyed { .. }) => {
                 tracing::error!(actor = %self.slots[at].node.path, %failure, "over its budget: parked");
                 self.slots[at].park();
+                if let Some(hook) = &self.slots[at].spec.on_parked {
+                    hook(&failure.to_string());
+                }
             }
             (true, Rule::Tree(spec)) => self.give_up(spec.clone(), at, &failure),
         }

@@ -61,12 +61,16 @@ pub struct KeyedSpec {
     pub stop_within: Duration,
 }
 
+/// Told the last failure.
+type OnParked = Arc<dyn Fn(&str) + Send + Sync>;
+
 #[derive(Clone)]
 pub struct ChildSpec {
     pub(super) name: String,
     pub(super) about: &'static str,
     pub(super) stop_within: Duration,
     pub(super) on_up: Option<Arc<dyn Fn() + Send + Sync>>,
+    pub(super) on_parked: Option<OnParked>,
     pub(super) starter: Starter,
     kind: Kind,
 }
@@ -89,6 +93,12 @@ impl ChildSpec {
     /// Called by the supervisor after each successful start, the first one included. Must not block.
     pub fn on_up(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_up = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called by a keyed supervisor when the child is over its budget, with the last failure. Must not block.
+    pub fn on_parked(mut self, hook: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_parked = Some(Arc::new(hook));
         self
     }
 
@@ -137,6 +147,7 @@ pub fn worker<W: Worker>(
         about,
         stop_within: STOP_WITHIN,
         on_up: None,
+        on_parked: None,
         starter: worker_starter::<W>(args, address),
         kind: Kind::Worker,
     }
@@ -150,18 +161,21 @@ pub fn supervisor(spec: SupervisorSpec) -> ChildSpec {
         about: spec.about,
         stop_within: children + KILL_GRACE,
         on_up: None,
+        on_parked: None,
         starter: supervisor_starter(Rule::Tree(spec.clone())),
         kind: Kind::Supervisor(spec),
     }
 }
 
 /// One `W` for each key in `directory`, started with what `args` makes of the key. A key is shown as the
-/// last part of the child's path. `on_up` is called after each successful start of a child.
+/// last part of the child's path. `on_up` is called after each successful start of a child, `on_parked` when
+/// one is over its budget, with its last failure.
 pub fn keyed<K, W>(
     spec: KeyedSpec,
     directory: &Keyed<K, W::Msg>,
     args: impl Fn(&K) -> W::Args + Send + Sync + 'static,
     on_up: impl Fn(&K) + Send + Sync + 'static,
+    on_parked: impl Fn(&K, &str) + Send + Sync + 'static,
 ) -> ChildSpec
 where
     K: Ord + Clone + Display + Send + Sync + 'static,
@@ -169,12 +183,14 @@ where
 {
     let about = spec.about;
     let stop_within = spec.stop_within;
-    let on_up = Arc::new(on_up);
+    let (on_up, on_parked) = (Arc::new(on_up), Arc::new(on_parked));
     let describe = move |key: &K, address: Address<W::Msg>| {
         let (on_up, up) = (on_up.clone(), key.clone());
+        let (on_parked, parked) = (on_parked.clone(), key.clone());
         worker::<W>(key.to_string(), about, args(key), address)
             .stop_within(stop_within)
             .on_up(move || on_up(&up))
+            .on_parked(move |failure| on_parked(&parked, failure))
     };
     let children: Arc<dyn Directory> =
         Arc::new(KeyedChildren { keyed: directory.clone(), describe: Box::new(describe) });
@@ -183,6 +199,7 @@ where
         about,
         stop_within: stop_within + 3 * KILL_GRACE,
         on_up: None,
+        on_parked: None,
         starter: supervisor_starter(Rule::Keyed { budget: spec.budget, children }),
         kind: Kind::Keyed(spec),
     }

@@ -1,5 +1,6 @@
 //! `last-crash` in the state directory: why a process ended that could not go on, for the next one.
-use fleet_contracts::Timestamp;
+use super::last_words::{self, Words};
+use fleet_contracts::{DeploymentName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -26,6 +27,16 @@ pub struct Breadcrumb {
     pub pid: u32,
     /// At most 1000 bytes.
     pub reason: String,
+    /// Which deployment was being worked on, when it is known.
+    #[serde(default)]
+    pub deployment: Option<String>,
+}
+
+/// What the process before this one left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCrash {
+    pub line: String,
+    pub deployment: Option<DeploymentName>,
 }
 
 impl Breadcrumb {
@@ -38,7 +49,13 @@ impl Breadcrumb {
             agent_version: agent_version.to_owned(),
             pid: std::process::id(),
             reason,
+            deployment: None,
         }
+    }
+
+    /// The deployment that is to blame, if one is.
+    pub fn blaming(self, deployment: Option<String>) -> Self {
+        Self { deployment, ..self }
     }
 
     /// Leaves it in the state directory, over an older one.
@@ -52,23 +69,40 @@ impl Breadcrumb {
     }
 }
 
-/// What the former process left, as one line, and logs it; told once: the file is renamed. None when it left
-/// nothing.
-pub fn collect(state_dir: &Path) -> Option<String> {
+/// Why the former process ended by a fault of its own, and logs it; told once: the file is renamed. None when
+/// it did not.
+pub fn collect(state_dir: &Path) -> Option<LastCrash> {
+    let found = left(state_dir).or_else(|| aborted(last_words::collect(state_dir)?))?;
+    tracing::warn!(last_crash = %found.line, "the process before this one ended itself");
+    Some(found)
+}
+
+fn left(state_dir: &Path) -> Option<LastCrash> {
     let path = state_dir.join(FILE);
-    let line = match read(&path) {
+    let unreadable = |line: String| LastCrash { line, deployment: None };
+    let found = match read(&path) {
         Ok(text) => match serde_json::from_slice::<Breadcrumb>(&text) {
-            Ok(left) => format!("{} {}", left.at, left.reason),
-            Err(_) => "it left a word that cannot be read".to_owned(),
+            Ok(left) => LastCrash {
+                line: format!("{} {}", left.at, left.reason),
+                deployment: left.deployment.and_then(|name| name.parse().ok()),
+            },
+            Err(_) => unreadable("it left a word that cannot be read".to_owned()),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => format!("it left a word that cannot be read: {error}"),
+        Err(error) => unreadable(format!("it left a word that cannot be read: {error}")),
     };
-    tracing::warn!(last_crash = %line, "the process before this one ended itself");
     if let Err(error) = fs::rename(&path, state_dir.join(PREVIOUS)) {
         tracing::warn!(%error, file = %path.display(), "will be told again: it cannot be renamed");
     }
-    Some(line)
+    Some(found)
+}
+
+/// When it aborted nobody knows: a signal handler has no calendar.
+fn aborted(words: Words) -> Option<LastCrash> {
+    let Words { signal, worked_on } = words;
+    let deployment: Option<DeploymentName> = worked_on.parse().ok();
+    let at = deployment.as_ref().map(|name| format!(" while it worked on {name}")).unwrap_or_default();
+    Some(LastCrash { line: format!("aborted by {signal}{at}"), deployment })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -23,6 +23,7 @@ mod stories_of_heartbeats;
 mod stories_of_panics;
 mod stories_of_podman;
 mod stories_of_podman_kills;
+mod stories_of_poison;
 mod stories_of_running;
 mod stories_of_servers;
 mod stories_of_services;

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What systemd takes for a clean end unless it is told otherwise.
+const CLEAN_SIGNALS: [(i32, &str); 4] = [(1, "SIGHUP"), (2, "SIGINT"), (13, "SIGPIPE"), (15, "SIGTERM")];
 
 /// The settings of the unit's `[Service]`.
 pub struct Unit(BTreeMap<String, String>);
@@ -30,19 +34,22 @@ impl Unit {
         Duration::from_secs(self.get(name).parse().unwrap())
     }
 
-    fn lists(&self, name: &str, code: i32) -> bool {
-        self.get(name).split_whitespace().any(|listed| listed == code.to_string())
+    /// By exit code or by the signal's name.
+    fn lists(&self, name: &str, end: ExitStatus) -> bool {
+        let signal =
+            end.signal().and_then(|signal| CLEAN_SIGNALS.iter().find(|(number, _)| *number == signal));
+        let word = end.code().map(|code| code.to_string()).or(signal.map(|(_, word)| word.to_string()));
+        word.is_some_and(|word| self.get(name).split_whitespace().any(|listed| listed == word))
     }
 
     /// Whether a main process that nobody stopped is started again, by systemd.service(5).
     pub fn restarts_after(&self, end: ExitStatus) -> bool {
-        let listed = |name: &str| end.code().is_some_and(|code| self.lists(name, code));
-        // SIGHUP, SIGINT, SIGTERM and SIGPIPE are clean ends too.
-        let clean_signal = end.signal().is_some_and(|signal| [1, 2, 13, 15].contains(&signal));
-        let clean = end.code() == Some(0) || clean_signal || listed("SuccessExitStatus");
+        let clean_signal =
+            end.signal().is_some_and(|signal| CLEAN_SIGNALS.iter().any(|(clean, _)| *clean == signal));
+        let clean = end.code() == Some(0) || clean_signal || self.lists("SuccessExitStatus", end);
         match () {
-            () if listed("RestartPreventExitStatus") => false,
-            () if listed("RestartForceExitStatus") => true,
+            () if self.lists("RestartPreventExitStatus", end) => false,
+            () if self.lists("RestartForceExitStatus", end) => true,
             () => match self.get("Restart") {
                 "always" => true,
                 "on-failure" => !clean,

@@ -32,8 +32,9 @@ fn the_unit_starts_the_agent_again_after_every_end_that_an_operator_did_not_ask_
     for code in [0, 64] {
         assert!(!exited(code), "{code}");
     }
-    // SIGILL, SIGABRT (also by the watchdog), SIGBUS, SIGKILL (also when memory ends), SIGSEGV.
-    for signal in [4, 6, 7, 9, 11] {
+    // HUP, INT, PIPE and TERM before the process listens; ILL, ABRT (also by the watchdog), BUS, KILL (also
+    // when memory ends), SEGV.
+    for signal in [1, 2, 13, 15, 4, 6, 7, 9, 11] {
         assert!(killed(signal), "{signal}");
     }
     assert_eq!((unit.get("Type"), unit.get("NotifyAccess")), ("notify", "main"));

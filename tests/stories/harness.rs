@@ -106,6 +106,7 @@ fn parts(
         reconcile_every: TICK,
         clock_synced: || true,
         last_crash: None,
+        hold: None,
     }
 }
 

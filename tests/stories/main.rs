@@ -10,6 +10,7 @@ mod world;
 mod actors;
 mod bombs;
 mod chaos;
+mod convergence;
 mod crash_loop;
 mod isolation;
 mod ledger;

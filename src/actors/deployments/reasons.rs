@@ -13,8 +13,9 @@ pub struct Reasons {
 
 impl Reasons {
     /// Most important first; a heartbeat has room for the first four.
-    pub fn words(&self, book: Option<&Book>) -> Vec<&'static str> {
+    pub fn words(&self, book: Option<&Book>, held: bool) -> Vec<&'static str> {
         let all = [
+            (held, "crash-loop"),
             (self.quarantined, "state-quarantined"),
             (self.disk_failing, "state-not-writable"),
             (self.runtime_unreachable, "runtime-unreachable"),

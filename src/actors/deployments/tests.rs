@@ -3,6 +3,7 @@ use crate::actors::tests::{Heard, device, document, pass, probe, reconcilers, ru
 use crate::domain::source::{Entry, Incarnation, Operation};
 use crate::store::fake::{Fail, FakeLedger, FakeOwner};
 use crate::supervision::{Root, worker};
+use fleet_contracts::state::Code;
 use std::io::ErrorKind;
 
 struct Office {
@@ -16,7 +17,11 @@ struct Office {
 }
 
 async fn office(store: FakeLedger) -> Office {
-    let (store, directory, me) = (Arc::new(store), Keyed::new(), Address::new());
+    office_of(Arc::new(store), Blamed::default()).await
+}
+
+async fn office_of(store: Arc<FakeLedger>, blamed: Blamed) -> Office {
+    let (directory, me) = (Keyed::new(), Address::new());
     let (reporter, kv_watcher) = (Address::new(), Address::new());
     let (one, reconciler) = reconcilers(&directory);
     let (two, reporter_heard) = probe("reporter", &reporter);
@@ -30,6 +35,9 @@ async fn office(store: FakeLedger) -> Office {
         kv_watcher,
         observer: Address::new(),
         runtime_enabled: true,
+        blamed,
+        hold: None,
+        clock: Clock::start(),
     };
     let root = run(vec![one, two, three, worker::<Deployments>("me", "", args, me.clone())]).await;
     settle().await;
@@ -123,4 +131,35 @@ async fn a_removal_is_forgotten_only_when_nothing_is_left() {
     office.me.send(Message::Child(web(), ChildNews::Gone));
     office.reporter.next(|message| matches!(message, Reporter::Gone(_)).then_some(())).await;
     assert_eq!(office.directory.keys(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconciler_that_is_given_up_puts_its_document_in_quarantine_until_it_is_restarted() {
+    let mut office = office(FakeLedger::default()).await;
+    office.me.send(snapshot(vec![entry(1)]));
+    office.me.send(Message::Child(web(), ChildNews::Started));
+    assert_eq!(office.reconciler.next(wanted).await, 1);
+    office.me.send(Message::Child(web(), ChildNews::Parked("panic: why".into())));
+    let failed = |message| state(message).filter(|state| state.phase == Phase::Failed);
+    let error = office.reporter.next(failed).await.last_error.unwrap();
+    assert_eq!(error.code, Code::Quarantined);
+    assert!(error.message.contains("panic: why"), "{}", error.message);
+    // An operator restarts the actor.
+    office.me.send(Message::Child(web(), ChildNews::Started));
+    assert_eq!(office.reconciler.next(wanted).await, 1);
+    let well = |message| state(message).filter(|state| state.last_error.is_none());
+    office.reporter.next(well).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deployment_that_ended_the_process_is_counted_on_disk_before_it_is_acted_on() {
+    let mut first = office(FakeLedger::default()).await;
+    first.me.send(snapshot(vec![entry(1)]));
+    first.me.send(Message::Child(web(), ChildNews::Started));
+    assert_eq!(first.reconciler.next(wanted).await, 1);
+    let blamed = Blamed::new(Some((web(), "aborted by SIGABRT".into())));
+    let mut second = office_of(first.store.clone(), blamed).await;
+    second.me.send(Message::Child(web(), ChildNews::Started));
+    assert_eq!(second.reconciler.next(wanted).await, 1);
+    assert_eq!(first.store.load().unwrap().records[0].trial.ends, 1);
 }

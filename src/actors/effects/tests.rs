@@ -123,7 +123,8 @@ async fn what_was_asked_for_in_another_epoch_does_not_begin() {
     bench.ownership.set(true);
     bench.runtime.release(Op::RemoveNetwork);
     let refused = |outcome: &Outcome| matches!(outcome, Err(Failure::Unknown { code: Code::Internal, .. }));
-    while !refused(&bench.heard.next(ended).await) {}
+    let refusal = async { while !refused(&bench.heard.next(ended).await) {} };
+    tokio::time::timeout(Duration::from_secs(600), refusal).await.expect("it is refused");
     assert_eq!(bench.runtime.calls(Op::Signal), 0);
 }
 

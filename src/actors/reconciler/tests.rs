@@ -23,7 +23,7 @@ async fn scene() -> Scene {
     let (two, effects_heard) = probe("effects", &effects);
     let (three, observer_heard) = probe("observer", &observer);
     let (me, clock) = (Address::new(), Clock::start());
-    let args = Args { device: device(), name: web(), deployments, effects, observer, clock };
+    let args = Args { device: device(), name: web(), deployments, effects, observer, clock, hold: None };
     let root = run(vec![one, two, three, worker::<Reconciler>("me", "", args, me.clone())]).await;
     settle().await;
     let (deployments, effects, observer) = (deployments_heard, effects_heard, observer_heard);

@@ -41,6 +41,7 @@ fn record(deployment: &str, revision: u64) -> Record {
         written_at: at(revision as i64),
         incarnation: life(BUCKET),
         wanted: Wanted::Present(format!("document {revision}").into_bytes()),
+        trial: Default::default(),
     }
 }
 

@@ -127,7 +127,7 @@ impl Picture {
                 memory.prepare_failed(code, message, now, dice);
             }
             Lane::Network => {
-                self.network.failed(now, dice);
+                self.network.failed(code, now, dice);
                 let retry_at = self.network.retry_at();
                 self.network_trouble = Some(Trouble { about: About::Clearing, code, message, retry_at });
             }

@@ -14,12 +14,13 @@ async fn keyed_tree(max: u32) -> (Tree, Many) {
         budget: Budget { max, within: HOUR },
         stop_within: Duration::from_secs(5),
     };
-    let (scripts, hooks) = (log.clone(), log.clone());
+    let (scripts, hooks, parked) = (log.clone(), log.clone(), log.clone());
     let child = keyed::<String, Toy>(
         spec,
         &many,
         move |key| Script::new(key, &scripts),
         move |key| hooks.note(format!("hook {key}")),
+        move |key, failure| parked.note(format!("parked {key}: {failure}")),
     );
     let tree = run(Strategy::OneForOne, PATIENT, vec![child], log).await;
     (tree, many)
@@ -59,6 +60,8 @@ async fn one_over_its_budget_is_parked_and_the_others_are_unaffected() {
     break_it(&many, "web");
     tree.until_is("t/many/web", ActorState::Parked).await;
     pass(3 * HOUR).await;
+    let told = tree.log.all().into_iter().filter(|line| line.starts_with("parked ")).count();
+    assert_eq!(told, 1, "{:?}", tree.log.all());
     assert_eq!(tree.actor("t/many/web").state, ActorState::Parked, "for ever");
     assert_eq!(tree.actor("t/many/web").retry_in_ms, None);
     let db = tree.actor("t/many/db");
@@ -142,7 +145,7 @@ async fn keyed_children_are_stopped_at_the_same_time() {
     let scripts = log.clone();
     let deaf =
         move |key: &String| Script::new(key, &scripts).on_stop(|| Some(Box::pin(std::future::pending())));
-    let child = keyed::<String, Toy>(spec, &many, deaf, |_| ());
+    let child = keyed::<String, Toy>(spec, &many, deaf, |_| (), |_, _| ());
     let tree = run(Strategy::OneForOne, PATIENT, vec![child], log).await;
     (0..50).for_each(|n| many.ensure(format!("d{n}")));
     calm().await;

@@ -1,0 +1,113 @@
+use super::*;
+use crate::domain::ledger::Ledger;
+use crate::domain::source::Incarnation;
+
+fn name() -> DeploymentName {
+    "web".parse().unwrap()
+}
+
+fn document(image: &str) -> Vec<u8> {
+    format!(r#"{{"type":"PodmanV0","data":{{"services":[{{"name":"a","image":"{image}"}}]}}}}"#).into_bytes()
+}
+
+fn entry(image: &str, revision: u64) -> Entry {
+    let written_at = Timestamp::from_unix_seconds(1_800_000_000 + i64::try_from(revision).unwrap()).unwrap();
+    Entry { key: "d1.web".into(), revision, written_at, operation: Operation::Put(document(image)) }
+}
+
+/// A book of the next process: with what was durable in the one before.
+fn book(records: Vec<Record>) -> Book {
+    let followed = Some(Followed { incarnation: Incarnation("i".into()), last_sequence: 0 });
+    Book::new("d1".parse().unwrap(), Ledger { records, followed, quarantined: vec![] })
+}
+
+fn put(book: &mut Book, image: &str, revision: u64) -> Record {
+    let record = book.hint(&entry(image, revision)).unwrap().records.remove(0);
+    book.saved(record.clone());
+    record
+}
+
+fn state(book: &mut Book) -> DeploymentState {
+    let at = Timestamp::from_unix_seconds(1_900_000_000).unwrap();
+    book.changes(at);
+    book.states().next().unwrap().clone()
+}
+
+fn code(book: &mut Book) -> Option<Code> {
+    state(book).last_error.map(|error| error.code)
+}
+
+#[test]
+fn a_document_that_ends_the_process_twice_is_nobodys_duty_any_more() {
+    let mut record = put(&mut book(vec![]), "a", 1);
+    for end in 1..=2 {
+        let mut next = book(vec![record.clone()]);
+        record = next.blame(&name(), "aborted by SIGABRT").unwrap();
+        assert_eq!(next.duty(&name()), None, "not before the count is durable");
+        let duty = next.saved(record.clone());
+        assert_eq!(duty.is_some(), end == 1);
+        assert_eq!(next.is_quarantined(&name()), end == 2);
+    }
+    let mut next = book(vec![record]);
+    assert_eq!(next.duty(&name()), None);
+    let state = state(&mut next);
+    assert_eq!((state.phase, state.observed_revision), (Phase::Failed, Some(1)));
+    let error = state.last_error.unwrap();
+    assert_eq!((error.code, error.retry_at), (Code::Quarantined, None));
+    for word in ["revision 1", "2 times", "SIGABRT", "fleetctl reconcile"] {
+        assert!(error.message.contains(word), "{}", error.message);
+    }
+}
+
+#[test]
+fn a_document_whose_reconciler_is_given_up_is_in_quarantine_at_once_and_stays_there() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    let record = book.parked(&name(), "panic: index out of bounds").unwrap();
+    assert_eq!(code(&mut book), None, "not before it is durable");
+    assert_eq!(book.saved(record), None);
+    assert_eq!(code(&mut book), Some(Code::Quarantined));
+    // The same bytes again are the same document.
+    let again = put(&mut book, "a", 2);
+    assert!(again.trial.quarantined.is_some());
+    assert_eq!((code(&mut book), book.duty(&name())), (Some(Code::Quarantined), None));
+    assert_eq!(state(&mut book).observed_revision, Some(2));
+}
+
+#[test]
+fn another_document_ends_the_quarantine_and_so_does_a_request() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    let record = book.parked(&name(), "panic").unwrap();
+    book.saved(record);
+    let record = book.release(&name()).unwrap();
+    assert!(book.saved(record).is_some());
+    assert_eq!((code(&mut book), book.release(&name())), (None, None));
+    let record = book.parked(&name(), "panic").unwrap();
+    book.saved(record);
+    put(&mut book, "b", 2);
+    assert_eq!(code(&mut book), None);
+    assert!(book.duty(&name()).is_some());
+}
+
+#[test]
+fn a_removal_is_carried_out_whatever_the_document_did() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    let record = book.parked(&name(), "panic").unwrap();
+    book.saved(record);
+    let removed = Entry { operation: Operation::Removed, ..entry("a", 2) };
+    let record = book.hint(&removed).unwrap().records.remove(0);
+    assert_eq!(book.saved(record), Some(Duty::Vanish));
+    assert_eq!(code(&mut book), None);
+}
+
+#[test]
+fn one_end_is_forgotten_with_the_document_that_caused_it() {
+    let mut record = put(&mut book(vec![]), "a", 1);
+    let mut next = book(vec![record]);
+    let blamed = next.blame(&name(), "aborted").unwrap();
+    next.saved(blamed);
+    record = put(&mut next, "b", 2);
+    assert_eq!(record.trial, Trial::default());
+}
