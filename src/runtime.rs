@@ -33,6 +33,9 @@ pub enum ErrorKind {
     /// The pull failed for another reason.
     Pull,
     PortInUse,
+    /// The runtime was cut off in an earlier start of this container and can neither finish nor repeat it:
+    /// only remove and create helps.
+    Unstartable,
     DiskFull,
     /// The runtime said no for any other reason.
     Refused,
@@ -106,6 +109,9 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// Starts a container; one that runs already is a success.
     async fn start(&self, id: &ContainerId) -> Result<()>;
+
+    /// Lets a paused container go on; one that is not paused is a success.
+    async fn unpause(&self, id: &ContainerId) -> Result<()>;
 
     /// Sends a signal by name; a container that does not run is a success.
     async fn signal(&self, id: &ContainerId, signal: &str) -> Result<()>;

@@ -98,6 +98,7 @@ impl Effects {
             Operation::Pull { image } => Some(image.clone()),
             Operation::Create(_)
             | Operation::Start(_)
+            | Operation::Unpause(_)
             | Operation::Stop { .. }
             | Operation::Remove { .. }
             | Operation::Rename { .. }
@@ -192,6 +193,7 @@ fn describe(operation: &Operation) -> String {
     match operation {
         Operation::Create(creation) => format!("create {}", creation.name),
         Operation::Start(id) => format!("start {}", short(id.as_str())),
+        Operation::Unpause(id) => format!("unpause {}", short(id.as_str())),
         Operation::Stop { id, .. } => format!("stop {}", short(id.as_str())),
         Operation::Remove { id, .. } => format!("remove {}", short(id.as_str())),
         Operation::Rename { id, to } => format!("rename {} to {to}", short(id.as_str())),
@@ -211,6 +213,7 @@ fn log_begin(deployment: &DeploymentName, operation: &Operation) {
         Operation::Stop { cause, .. } | Operation::Remove { cause, .. } => {
             tracing::info!(%deployment, cause = reason(*cause), "{what}");
         }
+        Operation::Unpause(_) => tracing::warn!(%deployment, "{what}: somebody paused it"),
         Operation::Create(_) | Operation::Start(_) | Operation::Pull { .. } => {
             tracing::info!(%deployment, "{what}")
         }

@@ -6,7 +6,7 @@ use super::{Clock, retry_delay};
 use crate::domain::container::{Container, Process, Status};
 use crate::messages::deployments::{Deployments, RuntimeNews};
 use crate::messages::observer::{Hints, Observation, Observer as Message};
-use crate::messages::reconcilers::Reconciler;
+use crate::messages::reconcilers::{Blinded, Reconciler};
 use crate::messages::reporter::Reporter;
 use crate::runtime::{ContainerRuntime, Hint, RuntimeError};
 use crate::supervision::{Address, Context, Fault, Keyed, TaskId, Worker};
@@ -154,9 +154,11 @@ impl Observer {
         }
         let text = error.to_string();
         self.args.deployments.send(Deployments::Runtime(RuntimeNews::Unreachable(text.clone())));
-        self.args.reconcilers.broadcast(|_| Reconciler::Blinded(text.clone()));
+        let wait = retry_delay(self.failures, RETRY_CAP);
+        let blinded = Blinded { why: text, retry_at: self.args.clock.now() + wait };
+        self.args.reconcilers.broadcast(|_| Reconciler::Blinded(blinded.clone()));
         ctx.waiting_for(Some(format!("container runtime ({error})")));
-        ctx.after("relist", retry_delay(self.failures, RETRY_CAP), Message::Relist);
+        ctx.after("relist", wait, Message::Relist);
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -250,7 +252,8 @@ impl Observer {
 fn processes(containers: &[Container]) -> impl Iterator<Item = (Process, &DeploymentName)> {
     containers.iter().filter_map(|container| match container.status {
         Status::Running(process) => Some((process, &container.deployment)),
-        Status::Created | Status::Stopping | Status::Exited { .. } | Status::Lying | Status::Busy => None,
+        Status::Created | Status::Stopping | Status::Exited { .. } | Status::Lying => None,
+        Status::Paused | Status::Busy => None,
     })
 }
 

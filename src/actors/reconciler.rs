@@ -63,7 +63,7 @@ impl Worker for Reconciler {
             Message::Want(wanted) => self.want(wanted),
             Message::Vanish => self.cancel(Picture::vanish),
             Message::Observed(seen) => self.on_observed(seen),
-            Message::Blinded(why) => self.picture.blinded(why),
+            Message::Blinded(blinded) => self.picture.blinded(blinded),
             Message::Attached { lanes, asked } => self.on_attached(lanes, asked),
             Message::Ended(lane, outcome) => self.on_ended(&lane, outcome),
             Message::Pulled { service, current, total } => self.picture.progressed(&service, current, total),
@@ -225,6 +225,7 @@ impl Reconciler {
             }
             Action::Stop { id, cause } => (slot, Operation::Stop { id: id.clone(), cause: *cause }),
             Action::Start(id) => (slot, Operation::Start(id.clone())),
+            Action::Unpause(id) => (slot, Operation::Unpause(id.clone())),
             Action::Remove { id, cause } => (slot, Operation::Remove { id: id.clone(), cause: *cause }),
         })
     }
@@ -279,7 +280,8 @@ fn service_state(slot: &SlotFacts<'_>) -> ServiceState {
     let shown = slot.in_service();
     let exit_code = shown.and_then(|container| match container.status {
         Status::Exited { code } => Some(code),
-        Status::Created | Status::Running(_) | Status::Stopping | Status::Lying | Status::Busy => None,
+        Status::Created | Status::Running(_) | Status::Stopping | Status::Lying => None,
+        Status::Paused | Status::Busy => None,
     });
     ServiceState {
         phase: slot.phase(),

@@ -43,14 +43,16 @@ pub enum Status {
     },
     /// Podman says running for ever, the process is gone; only remove and create helps.
     Lying,
-    /// A state in which nothing can be done with it (paused, removing): looked at again later.
+    /// Somebody froze it (`podman pause`): its process is there, does nothing and takes no signal.
+    Paused,
+    /// A state in which nothing can be done with it (removing, unreadable): looked at again later.
     Busy,
 }
 
 impl Status {
     pub fn is_alive(self) -> bool {
         match self {
-            Self::Running(_) | Self::Stopping | Self::Busy => true,
+            Self::Running(_) | Self::Stopping | Self::Paused | Self::Busy => true,
             Self::Created | Self::Exited { .. } | Self::Lying => false,
         }
     }

@@ -15,6 +15,9 @@ const CRASH_LOOP: u32 = 3;
 /// flap to `Running` for the blink of each attempt.
 pub const BELIEVED_AFTER: Duration = Duration::from_secs(10);
 
+/// Every other cause of that state is over by then.
+const BUSY_TOLD_AFTER: Duration = Duration::from_secs(10);
+
 /// What is known of the target's image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Image {
@@ -71,6 +74,8 @@ pub struct Memory {
     /// Nothing helps before somebody looks again (a foreign container has our name).
     blocked: bool,
     alive: Option<Alive>,
+    /// Since when nothing can be learnt of the container in service.
+    busy_since: Option<Moment>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +111,15 @@ impl Memory {
         }
     }
 
+    /// Until when stops, renames and removes wait, if they do.
+    pub fn clearing_waits(&self, now: Moment) -> Option<Option<Moment>> {
+        let is_blocked = self.blocked && self.is_troubled(About::Clearing);
+        if is_blocked {
+            return Some(None);
+        }
+        (!self.clears.is_due(now)).then(|| self.clears.retry_at())
+    }
+
     /// Compares with what was seen before: a death is counted once, a long life forgives.
     pub fn observe(&mut self, target: &Target, view: &View, now: Moment, dice: Dice) {
         if view.all().any(|container| target.digest_is(container)) {
@@ -119,7 +133,11 @@ impl Memory {
             Status::Running(_) => self.seen_alive(&main.id, now),
             Status::Exited { code } if target.digest_is(main) && target.stays_down(code) => self.ended(code),
             Status::Exited { .. } | Status::Lying | Status::Created => self.seen_dead(main, now, dice),
-            Status::Stopping | Status::Busy => {}
+            Status::Busy => self.seen_busy(now),
+            Status::Stopping | Status::Paused => {}
+        }
+        if main.status != Status::Busy {
+            self.busy_since = None;
         }
     }
 
@@ -142,6 +160,16 @@ impl Memory {
             && (self.starts.failures() < CRASH_LOOP || lived >= BELIEVED_AFTER)
         {
             self.trouble = None;
+        }
+    }
+
+    /// For a moment that is nothing: somebody removes it. For longer it has to be told.
+    fn seen_busy(&mut self, now: Moment) {
+        let since = *self.busy_since.get_or_insert(now);
+        if now.since(since) >= BUSY_TOLD_AFTER {
+            let message = "podman does not say how its container is, or somebody else works on it".to_owned();
+            let (about, code) = (About::Running, Code::Timeout);
+            self.trouble = Some(Trouble { about, code, message, retry_at: None });
         }
     }
 
@@ -172,10 +200,10 @@ impl Memory {
     }
 
     /// A container that is not ours has the slot's name: looked at again at the next tick.
-    pub fn name_conflict(&mut self, message: String) {
+    pub fn name_conflict(&mut self, about: About, message: String) {
         self.blocked = true;
         let code = Code::NameConflict;
-        self.trouble = Some(Trouble { about: About::Preparing, code, message, retry_at: None });
+        self.trouble = Some(Trouble { about, code, message, retry_at: None });
     }
 
     pub fn tick(&mut self) {

@@ -52,6 +52,13 @@ pub struct Setback {
     pub unsure: bool,
 }
 
+/// Why nothing can be seen, and when somebody looks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blinded {
+    pub why: String,
+    pub retry_at: Moment,
+}
+
 #[derive(Debug, Clone)]
 pub struct Picture {
     name: DeploymentName,
@@ -65,9 +72,10 @@ pub struct Picture {
     busy: BTreeMap<Lane, Busy>,
     asked: Asked,
     network_gone: bool,
-    /// Attempts to remove the network.
+    /// Attempts to remove the network, and why the last one failed.
     network: Backoff,
-    blinded: Option<String>,
+    network_trouble: Option<Trouble>,
+    blinded: Option<Blinded>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +107,7 @@ impl Picture {
             asked: Asked::default(),
             network_gone: false,
             network: Backoff::default(),
+            network_trouble: None,
             blinded: None,
         }
     }
@@ -117,7 +126,7 @@ impl Picture {
     /// Takes a new document. Returns the image lanes whose pull nobody wants any more.
     pub fn want(&mut self, wanted: Arc<Wanted>) -> Vec<Lane> {
         let before = std::mem::replace(&mut self.order, Order::Run(wanted.clone()));
-        self.network_gone = false;
+        (self.network_gone, self.network_trouble) = (false, None);
         let mut obsolete = Vec::new();
         for (name, target) in &wanted.targets {
             let slot = self.slots.entry(name.clone()).or_default();
@@ -187,8 +196,8 @@ impl Picture {
     }
 
     /// The runtime does not answer.
-    pub fn blinded(&mut self, why: String) {
-        self.blinded = Some(why);
+    pub fn blinded(&mut self, blinded: Blinded) {
+        self.blinded = Some(blinded);
     }
 
     /// How many operations were asked for so far.
@@ -281,8 +290,8 @@ impl Picture {
         }
         let step = self.plan(name, &slot.memory, now);
         match &step {
-            Step::Do(action) if about(action) == About::Clearing && !slot.memory.clears.is_due(now) => {
-                Step::Wait(slot.memory.clears.retry_at())
+            Step::Do(action) if about(action) == About::Clearing => {
+                slot.memory.clearing_waits(now).map_or(step, Step::Wait)
             }
             Step::Do(_) | Step::Wait(_) | Step::Done(_) => step,
         }
@@ -361,7 +370,9 @@ fn about(action: &Action) -> About {
     match action {
         Action::Pull | Action::Create(_) => About::Preparing,
         Action::Start(_) => About::Running,
-        Action::Rename { .. } | Action::Stop { .. } | Action::Remove { .. } => About::Clearing,
+        Action::Rename { .. } | Action::Stop { .. } | Action::Unpause(_) | Action::Remove { .. } => {
+            About::Clearing
+        }
     }
 }
 

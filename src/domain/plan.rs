@@ -46,10 +46,21 @@ pub enum Cause {
 pub enum Action {
     Pull,
     Create(Role),
-    Rename { id: ContainerId, to: Role },
-    Stop { id: ContainerId, cause: Cause },
+    Rename {
+        id: ContainerId,
+        to: Role,
+    },
+    Stop {
+        id: ContainerId,
+        cause: Cause,
+    },
     Start(ContainerId),
-    Remove { id: ContainerId, cause: Cause },
+    /// Somebody paused it: until it goes on it serves nobody and cannot be stopped either.
+    Unpause(ContainerId),
+    Remove {
+        id: ContainerId,
+        cause: Cause,
+    },
 }
 
 /// How a slot that needs nothing more came to rest.
@@ -100,6 +111,8 @@ fn clear(container: &Container, cause: Cause) -> Step {
     match container.status {
         Status::Running(_) => Step::Do(Action::Stop { id, cause }),
         Status::Created | Status::Exited { .. } | Status::Lying => Step::Do(Action::Remove { id, cause }),
+        // Frozen, it would hear no stop signal.
+        Status::Paused => Step::Do(Action::Unpause(id)),
         // Somebody else is at it: podman 4.3.1 loses the process when a stopping one is removed.
         Status::Stopping | Status::Busy => Step::Wait(None),
     }
@@ -184,6 +197,7 @@ impl Slot<'_> {
             (Ok(_), _) => clear(main, Cause::Changed),
             // Its successor is not ready: until then the old one is kept and repaired.
             (Err(Step::Wait(until)), Status::Created | Status::Exited { .. }) => self.repair(main, until),
+            (Err(Step::Wait(_)), Status::Paused) => Step::Do(Action::Unpause(main.id.clone())),
             (Err(step), _) => step,
         }
     }
@@ -212,6 +226,7 @@ impl Slot<'_> {
                 None => Step::Done(Rest::Running),
             },
             Status::Stopping | Status::Busy => Step::Wait(None),
+            Status::Paused => Step::Do(Action::Unpause(main.id.clone())),
             Status::Lying => clear(main, Cause::Dead),
             Status::Created => self.start(main),
             Status::Exited { code } if self.target.stays_down(code) => match self.view.others.first() {

@@ -31,6 +31,7 @@ pub struct Job {
 pub enum Operation {
     Create(Box<Creation>),
     Start(ContainerId),
+    Unpause(ContainerId),
     /// By the signal and grace that were baked into the container when it was created.
     Stop {
         id: ContainerId,
@@ -73,7 +74,7 @@ pub enum Effect {
     },
     /// The name was ours already: an earlier create whose answer was lost.
     Found(Box<Container>),
-    /// Seen after its start.
+    /// Seen after it was started or unpaused.
     Started(Box<Container>),
     Stopped {
         id: ContainerId,

@@ -2,6 +2,7 @@
 use super::effects::{Asked, Lane, Outcome};
 use super::observer::Observation;
 use crate::domain::desired::Wanted;
+pub use crate::domain::picture::Blinded;
 use fleet_contracts::ServiceName;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ pub enum Reconciler {
     Vanish,
     Observed(Observation),
     /// The runtime does not answer; what is known grows old.
-    Blinded(String),
+    Blinded(Blinded),
     /// These lanes were busy, no others, after as many operations as `asked` says.
     Attached {
         lanes: Vec<Lane>,

@@ -104,6 +104,17 @@ impl FakeRuntime {
         self.world.change(|state| state.with(name, |found| found.status = status));
     }
 
+    /// Somebody's `podman pause`.
+    pub fn pause(&self, name: &str) {
+        self.world.change(|state| {
+            state.with(name, |found| {
+                if matches!(found.status, Status::Running(_)) {
+                    found.status = Status::Paused;
+                }
+            })
+        });
+    }
+
     /// Somebody's `podman rm -f`.
     pub fn user_removes(&self, name: &str) {
         self.world.change(|state| state.vanish(name));
@@ -153,6 +164,11 @@ impl FakeRuntime {
     /// The runtime dies in the middle of the next create: the name is taken, nothing is listed.
     pub fn orphan_next_create(&self) {
         self.world.change(|state| state.faults.push(Op::Create, faults::Fault::Orphans));
+    }
+
+    /// The runtime dies in the middle of the next start: the container can never be started again.
+    pub fn cut_off_next_start(&self) {
+        self.world.change(|state| state.faults.push(Op::Start, faults::Fault::CutsOff));
     }
 
     /// Calls of this kind hang until [`Self::release`] or their deadline.

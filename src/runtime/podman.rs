@@ -29,6 +29,7 @@ mod facts;
 mod hints;
 mod networks;
 mod observe;
+mod paths;
 mod pull;
 mod remove;
 mod wire;
@@ -99,6 +100,7 @@ impl ContainerRuntime for PodmanRuntime {
 
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId> {
         within(LONG, Operation::Create, name, async {
+            self.host_paths_exist(spec).await?;
             let options = CreateContainerOptionsBuilder::new().name(name).build();
             let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await?;
             Ok(ContainerId::new(&created.id))
@@ -114,12 +116,27 @@ impl ContainerRuntime for PodmanRuntime {
         .await
     }
 
+    async fn unpause(&self, id: &ContainerId) -> Result<()> {
+        within(SHORT, Operation::Unpause, id.as_str(), async {
+            match self.docker(SHORT)?.unpause_container(id.as_str()).await.map_err(Failure::from) {
+                Err(failure) if failure.says("is not paused") => Ok(()),
+                other => other,
+            }
+        })
+        .await
+    }
+
     async fn signal(&self, id: &ContainerId, signal: &str) -> Result<()> {
         within(SHORT, Operation::Signal, id.as_str(), async {
             let options = KillContainerOptionsBuilder::new().signal(signal).build();
             let sent = self.docker(SHORT)?.kill_container(id.as_str(), Some(options)).await;
             match sent.map_err(Failure::from) {
                 Err(failure) if failure.is_not_found() || failure.says("can only kill running") => Ok(()),
+                // Podman tries, and fails, where it believes that a dead one runs.
+                Err(failure @ Failure::Status { .. }) => match self.observer.examine(id).await? {
+                    Some(facts) if facts.status.is_alive() => Err(failure),
+                    Some(_) | None => Ok(()),
+                },
                 other => other,
             }
         })

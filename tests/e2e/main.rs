@@ -17,9 +17,12 @@ mod stories_of_commands;
 mod stories_of_configuration;
 mod stories_of_containers;
 mod stories_of_documents;
+mod stories_of_hands;
 mod stories_of_hangs;
 mod stories_of_heartbeats;
 mod stories_of_panics;
+mod stories_of_podman;
+mod stories_of_podman_kills;
 mod stories_of_poison;
 mod stories_of_running;
 mod stories_of_servers;
@@ -29,6 +32,8 @@ mod stories_of_updates;
 
 #[path = "../support/nats_world.rs"]
 mod nats_world;
+#[path = "../support/podman_proxy.rs"]
+mod podman_proxy;
 #[path = "../support/podman_world.rs"]
 mod podman_world;
 #[path = "../support/registry.rs"]

@@ -1,6 +1,7 @@
 //! What every runtime promises, asked of the fake and of a real podman alike: so the fake does not
 //! lie. Without podman the real half fails.
 #![allow(clippy::unwrap_used, clippy::panic)] // A failed assumption ends the test.
+mod differential;
 mod promises;
 mod worlds;
 

@@ -43,6 +43,10 @@ pub trait World: Send + Sync {
     /// A container's process and whatever watches over it die at once.
     fn kill_behind_the_back(&self, name: &str, process: Process);
     fn make_orphan(&mut self, name: &str);
+    /// Somebody's `podman pause`; nothing when it does not run.
+    fn pause(&self, name: &str);
+    /// Somebody's `podman rm --force`.
+    fn user_removes(&self, name: &str);
     fn restart_service(&mut self);
 }
 
@@ -129,6 +133,12 @@ impl World for Fake {
     fn make_orphan(&mut self, name: &str) {
         self.runtime.orphan(name);
     }
+    fn pause(&self, name: &str) {
+        self.runtime.pause(name);
+    }
+    fn user_removes(&self, name: &str) {
+        self.runtime.user_removes(name);
+    }
     fn restart_service(&mut self) {
         self.runtime.down();
         self.runtime.up();
@@ -197,6 +207,13 @@ impl World for Podman {
     }
     fn make_orphan(&mut self, name: &str) {
         self.world.make_orphan(name);
+    }
+    fn pause(&self, name: &str) {
+        // Podman refuses where nothing runs.
+        self.world.podman_command(&["pause", name]).output().expect("podman is installed");
+    }
+    fn user_removes(&self, name: &str) {
+        self.world.podman(&["rm", "--force", "--time=0", name]);
     }
     fn restart_service(&mut self) {
         self.world.restart_service();

@@ -130,6 +130,9 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
     async fn start(&self, id: &ContainerId) -> runtime::Result<()> {
         self.0.start(id).await
     }
+    async fn unpause(&self, id: &ContainerId) -> runtime::Result<()> {
+        self.0.unpause(id).await
+    }
     async fn signal(&self, id: &ContainerId, signal: &str) -> runtime::Result<()> {
         self.0.signal(id, signal).await
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod documents;
+mod hands;
 mod harness;
 mod world;
 

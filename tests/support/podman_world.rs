@@ -124,7 +124,19 @@ impl PodmanWorld {
         self.start_service();
     }
 
-    fn podman_command(&self, args: &[&str]) -> Command {
+    /// Pids of this world's containers' processes with such a command line, whoever knows of them.
+    pub fn programs(&self, script: &str) -> Vec<u32> {
+        let marker = self.dir.path().join("root").display().to_string();
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+            .filter(|pid| {
+                let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+                read("cmdline").split('\0').any(|word| word == script) && read("mountinfo").contains(&marker)
+            })
+            .collect()
+    }
+
+    pub fn podman_command(&self, args: &[&str]) -> Command {
         let dir = |name: &str| self.dir.path().join(name);
         let mut command = self.inside("podman");
         for (option, name) in

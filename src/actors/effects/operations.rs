@@ -15,13 +15,12 @@ pub async fn perform(runtime: &dyn ContainerRuntime, operation: Operation) -> Ou
     match operation {
         Operation::Create(creation) => create(runtime, &creation).await,
         Operation::Start(id) => start(runtime, &id).await,
+        Operation::Unpause(id) => unpause(runtime, &id).await,
         Operation::Stop { id, .. } => stop(runtime, &id).await,
         Operation::Remove { id, .. } => {
             runtime.remove(&id).await.map(|()| Effect::Removed(id)).map_err(failure)
         }
-        Operation::Rename { id, to } => {
-            runtime.rename(&id, &to).await.map(|()| Effect::Renamed { id, to }).map_err(failure)
-        }
+        Operation::Rename { id, to } => rename(runtime, id, to).await,
         Operation::RemoveNetwork(name) => {
             runtime.remove_network(&name).await.map(|()| Effect::NetworkRemoved).map_err(failure)
         }
@@ -52,13 +51,7 @@ async fn name_in_use(runtime: &dyn ContainerRuntime, creation: &Creation) -> Out
     let name = &creation.name;
     match runtime.holder(name).await.map_err(failure)? {
         NameHolder::Ours(container) => Ok(Effect::Found(container)),
-        NameHolder::Foreign(id) => Err(Failure::NameConflict {
-            message: format!(
-                "container {} has the name {name} and is not managed by this agent; \
-                 remove or rename it, it is not touched",
-                short(id.as_str())
-            ),
-        }),
+        NameHolder::Foreign(id) => Err(name_conflict(name, &id)),
         NameHolder::Nobody => {
             runtime.remove_orphan(name).await.map_err(failure)?;
             let id = runtime.create(name, &creation.spec).await.map_err(failure)?;
@@ -67,15 +60,63 @@ async fn name_in_use(runtime: &dyn ContainerRuntime, creation: &Creation) -> Out
     }
 }
 
+fn name_conflict(name: &str, holder: &ContainerId) -> Failure {
+    Failure::NameConflict {
+        message: format!(
+            "container {} has the name {name} and is not managed by this agent; \
+             remove or rename it, it is not touched",
+            short(holder.as_str())
+        ),
+    }
+}
+
+async fn rename(runtime: &dyn ContainerRuntime, id: ContainerId, to: String) -> Outcome {
+    let refused = match runtime.rename(&id, &to).await {
+        Ok(()) => return Ok(Effect::Renamed { id, to }),
+        Err(error) if error.kind == ErrorKind::NameInUse => error,
+        Err(error) => return Err(failure(error)),
+    };
+    match runtime.holder(&to).await.map_err(failure)? {
+        NameHolder::Foreign(holder) => Err(name_conflict(&to, &holder)),
+        // The picture that this was planned from is stale.
+        NameHolder::Ours(_) | NameHolder::Nobody => Err(failure(refused)),
+    }
+}
+
 fn created(creation: &Creation, id: ContainerId) -> Effect {
     Effect::Created { id, name: creation.name.clone(), digest: creation.digest.clone() }
 }
 
 async fn start(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
-    runtime.start(id).await.map_err(failure)?;
+    if let Err(error) = runtime.start(id).await {
+        return Err(not_started(runtime, id, error).await);
+    }
     match see(runtime, id).await? {
         Some(container) => Ok(Effect::Started(Box::new(container))),
         None => Err(vanished("start", id)),
+    }
+}
+
+/// What can never be started is removed, so that the next step is to create it anew. That counts as a failed
+/// start: one that would never succeed must not be repeated without a wait.
+async fn not_started(runtime: &dyn ContainerRuntime, id: &ContainerId, error: RuntimeError) -> Failure {
+    if error.kind != ErrorKind::Unstartable {
+        return failure(error);
+    }
+    match runtime.remove(id).await {
+        Ok(()) => {
+            let message = format!("{error} (podman was cut off in an earlier start: it is made anew)");
+            Failure::Unknown { code: Code::Start, message }
+        }
+        Err(error) => failure(error),
+    }
+}
+
+async fn unpause(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
+    runtime.unpause(id).await.map_err(failure)?;
+    match see(runtime, id).await? {
+        Some(container) => Ok(Effect::Started(Box::new(container))),
+        None => Err(vanished("unpause", id)),
     }
 }
 
@@ -131,7 +172,7 @@ async fn life(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Result<Life, 
         Status::Exited { code } => Ok(Life::Ended { code }),
         // The process is gone, its exit code lost: 137 is what a kill leaves.
         Status::Created | Status::Lying => Ok(Life::Ended { code: 137 }),
-        Status::Stopping | Status::Busy => {
+        Status::Stopping | Status::Paused | Status::Busy => {
             let message = format!("somebody else works on container {}", short(id.as_str()));
             Err(Failure::Unknown { code: Code::Timeout, message })
         }
@@ -162,6 +203,6 @@ pub fn failure(error: RuntimeError) -> Failure {
         ErrorKind::Pull => Failure::Refused { code: Code::ImagePull, message },
         ErrorKind::PortInUse => Failure::Refused { code: Code::PortInUse, message },
         ErrorKind::DiskFull => Failure::Refused { code: Code::DiskFull, message },
-        ErrorKind::Refused => Failure::Refused { code: Code::Start, message },
+        ErrorKind::Refused | ErrorKind::Unstartable => Failure::Refused { code: Code::Start, message },
     }
 }

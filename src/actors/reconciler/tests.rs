@@ -3,8 +3,10 @@ use crate::actors::tests::{Heard, device, document, pass, probe, run, settle, we
 use crate::domain::desired::Wanted;
 use crate::domain::plan::Cause;
 use crate::domain::time::Moment;
+use crate::messages::reconcilers::Blinded;
 use crate::supervision::{Root, worker};
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Scene {
     root: Root,
@@ -32,6 +34,11 @@ impl Scene {
     fn want(&self, image: &str, revision: u64) {
         let wanted = Wanted::read(&document(image), revision).unwrap();
         self.me.send(Message::Want(Arc::new(wanted)));
+    }
+
+    fn blind(&self) {
+        let (why, retry_at) = ("the socket is gone".into(), self.clock.now() + Duration::from_secs(3));
+        self.me.send(Message::Blinded(Blinded { why, retry_at }));
     }
 
     fn show(&self, begun: Moment, containers: Vec<Container>) {
@@ -111,13 +118,14 @@ async fn what_is_there_is_left_alone_before_it_is_told_what_is_wanted() {
 #[tokio::test(start_paused = true)]
 async fn while_the_runtime_is_away_nothing_is_asked_of_it() {
     let mut scene = scene().await;
-    scene.me.send(Message::Blinded("the socket is gone".into()));
+    scene.blind();
     scene.want("demo:1", 1);
     scene.show(scene.clock.now(), vec![]);
     assert!(matches!(scene.effects.next(job).await, Operation::Create(_)), "a look ends the blindness");
-    scene.me.send(Message::Blinded("the socket is gone".into()));
+    scene.blind();
     let error = scene.deployments.next(|message| report(message)?.error).await;
     assert_eq!(error.code, fleet_contracts::state::Code::RuntimeUnreachable);
+    assert!(error.retry_at.is_some(), "it says when it is looked at again");
 }
 
 #[tokio::test(start_paused = true)]

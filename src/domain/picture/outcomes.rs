@@ -23,7 +23,8 @@ impl Picture {
         match about {
             Some(About::Preparing) => memory.prepared(),
             Some(About::Running) => memory.started(&id, now),
-            Some(About::Clearing) | None => {}
+            Some(About::Clearing) => memory.cleared(),
+            None => {}
         }
         self.refresh(&service, now, dice);
     }
@@ -80,7 +81,7 @@ impl Picture {
 
     pub fn network_removed(&mut self, now: Moment) {
         self.free(&Lane::Network, now);
-        self.network_gone = true;
+        (self.network_gone, self.network_trouble) = (true, None);
     }
 
     /// The image is not on the device: it has to be pulled, unless the policy forbids it.
@@ -99,9 +100,9 @@ impl Picture {
     }
 
     pub fn name_conflict(&mut self, lane: &Lane, message: String, now: Moment) {
-        self.free(lane, now);
+        let about = self.free(lane, now).unwrap_or(About::Preparing);
         if let Lane::Slot(service) = lane {
-            self.slot(service).memory.name_conflict(message);
+            self.slot(service).memory.name_conflict(about, message);
         }
     }
 
@@ -121,10 +122,15 @@ impl Picture {
             }
             Lane::Image(service) => {
                 let memory = &mut self.slot(service).memory;
-                (memory.image, memory.progress) = (Image::Missing, None);
+                // Somebody may bring it here by hand meanwhile: the next create tells.
+                (memory.image, memory.progress) = (Image::Unknown, None);
                 memory.prepare_failed(code, message, now, dice);
             }
-            Lane::Network => self.network.failed(code, now, dice),
+            Lane::Network => {
+                self.network.failed(code, now, dice);
+                let retry_at = self.network.retry_at();
+                self.network_trouble = Some(Trouble { about: About::Clearing, code, message, retry_at });
+            }
         }
     }
 }

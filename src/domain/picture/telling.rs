@@ -33,15 +33,19 @@ impl Picture {
     }
 
     fn complaint(&self, facts: &[SlotFacts<'_>]) -> Option<Complaint> {
-        let blind = self.blinded.as_ref().map(|why| Complaint {
+        let blind = self.blinded.as_ref().map(|blinded| Complaint {
             service: None,
             trouble: Trouble {
                 about: About::Running,
                 code: Code::RuntimeUnreachable,
-                message: why.clone(),
-                retry_at: None,
+                message: blinded.why.clone(),
+                retry_at: Some(blinded.retry_at),
             },
         });
-        blind.or_else(|| report::complaint(facts))
+        let network = || {
+            let trouble = self.network_trouble.clone()?;
+            Some(Complaint { service: None, trouble })
+        };
+        blind.or_else(|| report::complaint(facts)).or_else(network)
     }
 }

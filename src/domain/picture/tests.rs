@@ -128,7 +128,7 @@ fn a_look_that_began_before_this_incarnation_shows_nothing() {
 }
 
 #[test]
-fn a_network_that_cannot_be_removed_is_tried_with_a_growing_wait() {
+fn a_network_that_cannot_be_removed_is_tried_again_by_the_backoff_and_told() {
     let mut picture = picture();
     picture.vanish();
     for _ in 0..3 {
@@ -137,6 +137,10 @@ fn a_network_that_cannot_be_removed_is_tried_with_a_growing_wait() {
         let setback = Setback { code: Code::Start, message: String::new(), unsure: false };
         picture.failed(&Lane::Network, setback, at(1), EVEN);
     }
+    let told = picture.tell(&picture.steps(at(1)), |_, phase, complaint| (phase, complaint));
+    assert_eq!(told.0, Phase::Stopping);
+    let trouble = told.1.map(|complaint| complaint.trouble);
+    assert_eq!(trouble.map(|trouble| (trouble.code, trouble.retry_at)), Some((Code::Start, Some(at(3)))));
     assert!(!picture.wants_network_removed(at(2)));
     assert_eq!(picture.wake_at(&picture.steps(at(1)), at(1)), Some(at(3)));
     assert!(picture.wants_network_removed(at(3)));

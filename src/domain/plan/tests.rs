@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::backoff::Dice;
 use crate::domain::container::{Process, SpecDigest};
-use crate::domain::memory::Image;
+use crate::domain::memory::{About, Image};
 use fleet_contracts::desired::{Lifecycle, Pull, Restart, Service};
 use fleet_contracts::state::Code;
 use proptest::prelude::*;
@@ -174,7 +174,7 @@ fn a_pull_policy_of_always_pulls_before_a_create_and_never_does_not_pull() {
 #[test]
 fn a_foreign_container_with_our_name_is_looked_at_again_only_at_the_next_tick() {
     let mut memory = Memory::default();
-    memory.name_conflict("taken".into());
+    memory.name_conflict(About::Preparing, "taken".into());
     assert_eq!(plan(&target("new"), &View::default(), &memory, NOW), Step::Wait(None));
     memory.tick();
     assert_eq!(plan(&target("new"), &View::default(), &memory, NOW), Step::Do(Action::Create(Role::Main)));
@@ -228,12 +228,24 @@ impl World {
                 self.role(to, renamed);
             }
             Action::Stop { id, .. } => self.set(&id, Status::Exited { code: 143 }),
-            Action::Start(id) => self.set(&id, ALIVE),
+            Action::Start(id) | Action::Unpause(id) => self.set(&id, ALIVE),
             Action::Remove { id, .. } => {
                 assert!(!self.take(&id).status.is_alive(), "removed what was alive");
             }
         }
     }
+}
+
+#[test]
+fn a_paused_container_goes_on_whether_it_is_wanted_outdated_or_leaving() {
+    let paused = |digest| View { main: Some(container("a", digest, Status::Paused)), ..View::default() };
+    let go_on = Step::Do(Action::Unpause(id("a")));
+    assert_eq!(step(&target("new"), &paused("new")), go_on);
+    assert_eq!(vacate(&paused("new"), Cause::Removed), go_on);
+    let mut memory = with_image(Image::Missing);
+    memory.prepare_failed(Code::ImagePull, "no route".into(), NOW, Dice(0.5));
+    memory.prepare_failed(Code::ImagePull, "no route".into(), NOW, Dice(0.5));
+    assert_eq!(plan(&target("new"), &paused("old"), &memory, NOW), go_on);
 }
 
 fn any_status() -> impl Strategy<Value = Status> {
@@ -242,6 +254,7 @@ fn any_status() -> impl Strategy<Value = Status> {
         Just(DEAD),
         Just(Status::Created),
         Just(Status::Lying),
+        Just(Status::Paused),
         Just(Status::Exited { code: 0 })
     ]
 }

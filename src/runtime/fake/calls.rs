@@ -33,6 +33,11 @@ impl FakeRuntime {
                 Err(error(op, object, kind, "the answer was lost"))
             }
             Some(Fault::Late(delay)) => self.happen_late(op, object, delay, effect).await,
+            Some(Fault::CutsOff) => {
+                let id = ContainerId::new(object);
+                self.world.change(|state| state.found_mut(&id).map(|found| found.is_unstartable = true).ok());
+                Err(error(op, object, ErrorKind::Unreachable, "connection reset"))
+            }
             Some(Fault::Orphans) => {
                 self.world.change(|state| state.orphans.insert(object.into()));
                 Err(error(op, object, ErrorKind::Unreachable, "connection reset"))
@@ -135,6 +140,11 @@ impl ContainerRuntime for FakeRuntime {
         self.call(Op::Start, id.as_str(), move |state| state.start(&which)).await
     }
 
+    async fn unpause(&self, id: &ContainerId) -> Result<()> {
+        let which = id.clone();
+        self.call(Op::Unpause, id.as_str(), move |state| state.unpause(&which)).await
+    }
+
     async fn signal(&self, id: &ContainerId, signal: &str) -> Result<()> {
         let (which, signal) = (id.clone(), signal.to_owned());
         self.call(Op::Signal, id.as_str(), move |state| state.signal(&which, &signal)).await
@@ -178,13 +188,7 @@ impl ContainerRuntime for FakeRuntime {
 
     async fn remove_network(&self, name: &str) -> Result<()> {
         let named = name.to_owned();
-        self.call(Op::RemoveNetwork, name, move |state| {
-            if state.networks.remove(&named).is_some() {
-                state.journal.push(format!("remove network {named}"));
-            }
-            Ok(())
-        })
-        .await
+        self.call(Op::RemoveNetwork, name, move |state| state.remove_network(&named)).await
     }
 
     async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {

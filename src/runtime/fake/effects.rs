@@ -11,14 +11,15 @@ pub(super) type Refusal = (ErrorKind, String);
 
 impl State {
     pub(super) fn create(&mut self, name: &str, spec: &CreateSpec) -> Result<ContainerId, Refusal> {
-        if self.named(name).is_some() || self.orphans.contains(name) {
-            return Err((ErrorKind::NameInUse, format!("the container name \"{name}\" is already in use")));
-        }
         let Some(image) = self.images.get(&spec.image) else {
             return Err((ErrorKind::ImageMissing, format!("no such image: {}", spec.image)));
         };
         if !matches!(spec.network.as_str(), "host" | "none") && !self.networks.contains_key(&spec.network) {
             return Err((ErrorKind::NotFound, format!("network {} not found", spec.network)));
+        }
+        // In podman's order: image, network, name.
+        if self.named(name).is_some() || self.orphans.contains(name) {
+            return Err((ErrorKind::NameInUse, format!("the container name \"{name}\" is already in use")));
         }
         let found = Found {
             name: name.into(),
@@ -29,9 +30,12 @@ impl State {
                 signal: spec.stop_signal.clone(),
                 grace: Duration::from_secs(spec.stop_timeout_s.into()),
             },
+            network: spec.network.clone(),
             host_ports: spec.ports.iter().map(|port| port.host).collect(),
             program: image.program.clone(),
             image_id: Some(image.id.clone()),
+            is_unstartable: false,
+            unheard: Vec::new(),
             started_at: None,
         };
         self.journal.push(format!("create {name}"));
@@ -43,10 +47,14 @@ impl State {
         match found.status {
             // Podman answers success and does nothing, in both cases.
             Status::Running(_) | Status::Lying => return Ok(()),
-            Status::Stopping | Status::Busy => {
+            Status::Stopping | Status::Paused | Status::Busy => {
                 return Err((ErrorKind::Refused, "must be in Created or Stopped state to be started".into()));
             }
             Status::Created | Status::Exited { .. } => {}
+        }
+        if found.is_unstartable {
+            let said = "runc create failed: container with given ID already exists";
+            return Err((ErrorKind::Unstartable, said.into()));
         }
         if let Some(port) = found.host_ports.iter().find(|port| self.is_taken(**port)) {
             return Err((
@@ -67,12 +75,29 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn unpause(&mut self, id: &ContainerId) -> Result<(), Refusal> {
+        let found = self.found_mut(id)?;
+        if let (Status::Paused, Some(process)) = (found.status, found.process) {
+            found.status = Status::Running(process);
+            let unheard = std::mem::take(&mut found.unheard);
+            let line = format!("unpause {}", found.name);
+            self.note(id, line);
+            unheard.iter().try_for_each(|signal| self.signal(id, signal))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn signal(&mut self, id: &ContainerId, signal: &str) -> Result<(), Refusal> {
         let Some(found) = self.containers.get(id) else { return Ok(()) };
         let Some(process) = found.process else { return Ok(()) };
         let exit = found.program.signals.get(signal).copied();
-        let line = format!("signal {} {signal}", found.name);
+        let (line, is_frozen) = (format!("signal {} {signal}", found.name), found.status == Status::Paused);
         self.note(id, line);
+        if is_frozen {
+            let found = self.found_mut(id)?;
+            found.unheard.push(signal.into());
+            return Ok(());
+        }
         match (signal, exit) {
             ("SIGKILL", _) => self.exit_process(process, 137),
             (_, Some(exit)) if exit.after.is_zero() => self.exit_process(process, exit.code),
@@ -84,7 +109,8 @@ impl State {
 
     pub(super) fn rename(&mut self, id: &ContainerId, name: &str) -> Result<(), Refusal> {
         let old = self.found(id)?.name.clone();
-        if self.named(name).is_some_and(|holder| holder != *id) || self.orphans.contains(name) {
+        // Podman does not ask its storage here: the name of an orphan is free for this.
+        if self.named(name).is_some_and(|holder| holder != *id) {
             return Err((ErrorKind::NameInUse, format!("name {name} already in use")));
         }
         self.found_mut(id)?.name = name.into();
@@ -109,6 +135,16 @@ impl State {
         }
         if self.orphans.remove(name) {
             self.journal.push(format!("remove orphan {name}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_network(&mut self, name: &str) -> Result<(), Refusal> {
+        if self.containers.values().any(|found| found.network == name) {
+            return Err((ErrorKind::Refused, format!("\"{name}\" has associated containers with it")));
+        }
+        if self.networks.remove(name).is_some() {
+            self.journal.push(format!("remove network {name}"));
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub(super) fn deadline(op: Op) -> Duration {
         | Op::List
         | Op::Look
         | Op::Holder
+        | Op::Unpause
         | Op::Signal
         | Op::Rename
         | Op::EnsureNetwork
@@ -27,6 +28,7 @@ pub(super) enum Fault {
     LosesAnswer(ErrorKind),
     Late(Duration),
     Orphans,
+    CutsOff,
 }
 
 /// What the world has in store for the next calls.

@@ -18,9 +18,14 @@ pub(super) struct Found {
     /// The live process, also while the status is `Stopping` or `Busy`.
     pub(super) process: Option<Process>,
     pub(super) stop: StopSettings,
+    pub(super) network: String,
     pub(super) host_ports: Vec<u16>,
     pub(super) program: Program,
     pub(super) image_id: Option<String>,
+    /// The runtime was cut off in its start.
+    pub(super) is_unstartable: bool,
+    /// Signals that came while it was frozen.
+    pub(super) unheard: Vec<String>,
     pub(super) started_at: Option<Timestamp>,
 }
 
@@ -98,9 +103,12 @@ impl State {
             status: Status::Running(process),
             process: Some(process),
             stop: StopSettings { signal: "SIGTERM".into(), grace: Duration::from_secs(10) },
+            network: "host".into(),
             host_ports: Vec::new(),
             program: Program::polite(),
             image_id: None,
+            is_unstartable: false,
+            unheard: Vec::new(),
             started_at: Some(self.now()),
         };
         self.insert(found)
@@ -139,6 +147,8 @@ impl State {
 
     pub(super) fn reboot(&mut self) {
         for found in self.containers.values_mut() {
+            // What the OCI runtime knew is in memory only.
+            found.is_unstartable = false;
             found.status = Status::Created;
             found.process = None;
         }

@@ -108,6 +108,9 @@ fn said(operation: Operation, code: u16, message: &str) -> ErrorKind {
     if says_any(message, &["address already in use", "port is already allocated"]) {
         return ErrorKind::PortInUse;
     }
+    if operation == Operation::Start && is_cut_off(message) {
+        return ErrorKind::Unstartable;
+    }
     // Before the 404s: a create on a missing network is a 500 (4.3.1), one of a missing image a 404.
     if says_any(message, &["already in use", "name is in use"]) {
         return ErrorKind::NameInUse;
@@ -122,6 +125,15 @@ fn said(operation: Operation, code: u16, message: &str) -> ErrorKind {
         }
         _ => ErrorKind::Refused,
     }
+}
+
+/// What podman says of a container in whose start it was killed: the OCI runtime has it already (a second
+/// attempt may succeed), or runs it already while podman calls it created (none ever does). Podman 4.3.1.
+fn is_cut_off(message: &str) -> bool {
+    let starts_again = says_any(message, &["/runc start ", "/crun start "]);
+    message.contains("container with given id already exists")
+        || (message.contains("crun: container ") && message.contains(" already exists"))
+        || (starts_again && message.contains("failed: exit status"))
 }
 
 fn said_by_registry(code: u16, message: &str) -> ErrorKind {

@@ -199,9 +199,10 @@ impl Observer {
             Word::Exited => Some(Status::Exited { code: state.exit_code }),
             Word::Running => process.map(Status::Running),
             Word::Stopping => process.map(|_| Status::Stopping),
+            Word::Paused => process.map(|_| Status::Paused),
             // A removal that podman's end cut off stays `removing` for ever; without a process it can
             // be done again.
-            Word::Paused | Word::Removing => process.map(|_| Status::Busy),
+            Word::Removing => process.map(|_| Status::Busy),
             Word::Unclear => Some(Status::Busy),
         }
     }

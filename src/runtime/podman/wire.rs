@@ -163,9 +163,14 @@ fn message(body: &[u8]) -> String {
 }
 
 fn sees_peer(stream: &UnixStream) -> bool {
-    // The kernel translates the peer's pid into our namespace, 0 where it has none there.
-    let pid = stream.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
-    pid.is_some_and(|pid| pid != 0 && process::shares_pids(pid))
+    peer(stream).is_some_and(process::shares_pids)
+}
+
+/// The pid of whoever listens on the socket.
+pub(super) fn peer(stream: &UnixStream) -> Option<u32> {
+    let pid = stream.peer_cred().ok()?.pid().and_then(|pid| u32::try_from(pid).ok());
+    // The kernel translates it into our namespace, 0 where it has none there.
+    pid.filter(|pid| *pid != 0)
 }
 
 /// Percent-encodes a query value or a path segment (RFC 3986).

@@ -29,6 +29,20 @@ fn a_missing_image_is_told_from_a_missing_network_and_a_missing_container() {
 }
 
 #[test]
+fn a_start_that_podman_was_cut_off_in_is_told_from_one_that_is_refused() {
+    // After a kill -9 in the middle of a start the OCI runtime has the container, or runs it, and podman
+    // knows of neither.
+    let has = "runc: runc create failed: container with given ID already exists: OCI runtime error";
+    let runs = "`/usr/bin/runc start f202027bb7ad0c284163bbe442b56bca` failed: exit status 1";
+    for said in [has, runs] {
+        assert_eq!(status(Operation::Start, 500, said), ErrorKind::Unstartable);
+    }
+    let command = "runc: runc create failed: unable to start container process: exec: \"nix\": \
+                   executable file not found in $PATH: OCI runtime attempted to invoke a command that was not found";
+    assert_eq!(status(Operation::Start, 500, command), ErrorKind::Refused);
+}
+
+#[test]
 fn a_port_in_use_is_not_a_name_in_use() {
     let port = "cannot listen on the TCP port: listen tcp4 127.0.0.1:18080: bind: address already in use";
     assert_eq!(status(Operation::Start, 500, port), ErrorKind::PortInUse);

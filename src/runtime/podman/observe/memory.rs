@@ -63,7 +63,8 @@ impl Memory {
                     && before.start_ticks != process.start_ticks
             }
             Status::Lying => facts.started_at == started_at && facts.pid == process.pid,
-            Status::Created | Status::Stopping | Status::Exited { .. } | Status::Busy => false,
+            Status::Created | Status::Stopping | Status::Exited { .. } => false,
+            Status::Paused | Status::Busy => false,
         })
     }
 }

@@ -40,6 +40,13 @@ fn in_a_foreign_pid_namespace_podmans_word_is_believed() {
 }
 
 #[test]
+fn a_paused_container_is_alive_as_long_as_its_process() {
+    let (observer, id) = (observer(), ContainerId::new("c"));
+    assert_eq!(observer.verdict(&id, &state("paused", std::process::id()), true), Some(Status::Paused));
+    assert_eq!(observer.verdict(&id, &state("paused", 0), true), None);
+}
+
+#[test]
 fn a_removal_that_was_cut_off_is_told_from_one_that_goes_on() {
     let (observer, id) = (observer(), ContainerId::new("c"));
     let me = std::process::id();
