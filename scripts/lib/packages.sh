@@ -5,9 +5,11 @@ check_rust() {
     command -v cargo >/dev/null || die "Rust is missing: install it with rustup (rust-toolchain.toml names the version)"
 }
 
-# Program and the package it comes in. A C compiler and libc's headers are what building ring needs.
+# Program and the package it comes in. A C compiler and libc's headers are what building ring needs; the last three
+# are the tests'.
 PROGRAMS="podman:podman conmon:conmon nats-server:nats-server iptables:iptables ip:iproute2
-    curl:curl cc:gcc nsenter:util-linux"
+    curl:curl cc:gcc nsenter:util-linux
+    mkfs.ext4:e2fsprogs losetup:mount faketime:faketime"
 
 missing_packages() {
     local entry

@@ -8,6 +8,7 @@
 //! remove: x.prev, directory synced, x, directory synced: the old copy never outlives the new one.
 use super::StoreError;
 use super::envelope::{self, Kind};
+use crate::faults;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -20,6 +21,9 @@ pub(super) const MAX_FILE: u64 = 1024 * 1024;
 /// Documents carry secrets in `env`: nobody else reads them.
 const FILE_MODE: u32 = 0o600;
 const DIR_MODE: u32 = 0o700;
+
+/// errno(3): the device said no.
+const EIO: i32 = 5;
 
 /// What one copy on disk turned out to be.
 pub(super) enum Copy<T> {
@@ -106,7 +110,6 @@ pub(super) fn read_copy<T>(
     path: &Path,
     decode: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Result<Copy<T>, StoreError> {
-    const EIO: i32 = 5;
     match read_bounded(path) {
         Ok(Ok(bytes)) => Ok(decode(&bytes).map_or_else(Copy::Bad, Copy::Good)),
         Ok(Err(what)) => Ok(Copy::Bad(what)),
@@ -135,6 +138,9 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     options.write(true).create(true).truncate(true).mode(FILE_MODE);
     let mut file = options.open(path).map_err(StoreError::on("create", path))?;
     file.write_all(bytes).map_err(StoreError::on("write", path))?;
+    if faults::hits("disk", "sync") {
+        return Err(StoreError::on("sync", path)(io::Error::from_raw_os_error(EIO)));
+    }
     file.sync_all().map_err(StoreError::on("sync", path))
 }
 

@@ -188,11 +188,22 @@ impl Device {
         self.containers().into_iter().map(|(name, seen)| (name, (seen.id, seen.life))).collect()
     }
 
+    /// Of containers whose names begin so.
+    pub fn lives_of(&self, prefix: &str) -> Lives {
+        self.lives().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect()
+    }
+
     /// The process of a container that must be running.
     pub fn life(&self, container: &str) -> Life {
         let all = self.containers();
         let life = all.get(container).and_then(|seen| seen.life);
         life.unwrap_or_else(|| panic!("{container} does not run: {all:#?}\n{}", self.log.tail()))
+    }
+
+    /// Waits until the agent's log has these words.
+    pub async fn logged(&self, words: &str) {
+        let look = async || if self.log.text().contains(words) { Ok(()) } else { Err("not yet".to_owned()) };
+        self.eventually(&format!("the log says {words:?}"), look).await;
     }
 
     /// Waits for such containers.

@@ -5,6 +5,7 @@
 
 mod agent;
 mod device;
+mod disk;
 mod documents;
 mod observe;
 mod operator;
@@ -13,17 +14,21 @@ mod service;
 mod tree;
 
 mod stories_of_agents;
+mod stories_of_clocks;
 mod stories_of_commands;
 mod stories_of_configuration;
 mod stories_of_containers;
+mod stories_of_disks;
 mod stories_of_documents;
 mod stories_of_hands;
 mod stories_of_hangs;
 mod stories_of_heartbeats;
+mod stories_of_memory;
 mod stories_of_panics;
 mod stories_of_podman;
 mod stories_of_podman_kills;
 mod stories_of_poison;
+mod stories_of_reboots;
 mod stories_of_running;
 mod stories_of_servers;
 mod stories_of_services;

@@ -45,6 +45,12 @@ impl Operator {
         publishing.await.unwrap().await.unwrap();
     }
 
+    /// The key is gone without a marker, as if it had never been there.
+    pub async fn forget(&self, deployment: &str) {
+        let stream = self.js.get_stream("KV_desired-state").await.unwrap();
+        stream.purge().filter(self.desired(deployment)).await.unwrap();
+    }
+
     fn desired(&self, deployment: &str) -> String {
         format!("$KV.desired-state.{}.{deployment}", self.device)
     }

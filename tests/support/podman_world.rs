@@ -83,6 +83,26 @@ impl PodmanWorld {
         }
     }
 
+    /// The machine goes down and comes up: every process is gone, and what podman keeps in memory.
+    pub fn reboot(&mut self) {
+        let listed = self.podman(&["ps", "--all", "--format", "{{.Pid}} {{.ID}}"]);
+        self.stop_service();
+        for row in listed.lines() {
+            let (pid, id) = row.split_once(' ').expect("two columns");
+            for victim in [monitor_of(id), pid.parse().ok()].into_iter().flatten().filter(|pid| *pid > 0) {
+                let _ = Pid::from_raw(victim).map(|pid| kill_process(pid, Signal::KILL));
+            }
+        }
+        for volatile in ["run", "tmp"] {
+            let _ = fs::remove_dir_all(self.dir.path().join(volatile));
+        }
+        let forget = "umount -l /run/netns/* 2>/dev/null; rm -rf /run/containers/* /run/netns/*; \
+                      for link in $(ls /sys/class/net | grep -v '^lo$'); do ip link del $link; done; \
+                      iptables -t nat -F; iptables -F; true";
+        succeeded("forgetting", self.inside("sh").args(["-c", forget]).output());
+        self.start_service();
+    }
+
     /// `STOP` freezes the service, `CONT` lets it go on.
     pub fn signal_service(&self, name: &str) {
         let pid = self.service.as_ref().expect("it runs").id().to_string();
@@ -174,6 +194,18 @@ impl PodmanWorld {
         succeeded("tar", tar);
         self.podman(&["import", "--quiet", &archive.to_string_lossy(), DEMO_IMAGE]);
     }
+}
+
+/// The conmon of a container: it does not die with its service.
+fn monitor_of(id: &str) -> Option<i32> {
+    let pids =
+        fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let command = |pid: i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let is_it = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        text.contains("conmon") && text.contains(id)
+    };
+    pids.into_iter().find(|pid| is_it(&command(*pid)))
 }
 
 /// The one that scripts/setup unpacked, which it does where the system's is not static.
