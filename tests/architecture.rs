@@ -94,6 +94,34 @@ fn fleetctl_knows_the_contract_and_not_the_agent() {
     assert_eq!(broken, none());
 }
 
+/// Decisions know only the time since the process began; what the wall clock says is told to people and programs.
+#[test]
+fn the_wall_clock_is_read_only_to_be_told() {
+    const TELL: [&str; 10] = [
+        "crate::actors",
+        "crate::actors::command_server::verbs",
+        "crate::actors::deployments",
+        "crate::actors::heartbeat",
+        "crate::actors::reporter",
+        // Since when podman's events are wanted: podman's clock is the same, and events are hints.
+        "crate::runtime::podman::hints",
+        "crate::store::lock",
+        "crate::supervision::live",
+        "crate::supervision::node",
+        "crate::watchdog::breadcrumb",
+    ];
+    let reads = |source: &Source| {
+        source.code.contains("Timestamp::now()") || source.code.contains("SystemTime::now()")
+    };
+    let readers = sources("src").into_iter().filter(reads).map(|source| source.module);
+    // Whether it is wrong: `clock_synced`.
+    let others: Vec<String> = readers
+        .filter(|module| !TELL.contains(&module.as_str()) && module != "crate::inventory::clock")
+        .filter(|module| !module.ends_with("tests"))
+        .collect();
+    assert_eq!(others, none());
+}
+
 #[test]
 fn every_actor_says_what_it_owns_hears_tells_and_does_after_a_crash() {
     for actor in rules::ACTORS {

@@ -20,7 +20,12 @@ async fn after_a_reboot_without_network_everything_runs_once() {
     let ids = |all: &std::collections::BTreeMap<String, crate::observe::Seen>| {
         all.values().map(|seen| seen.id.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(ids(&device.containers()), ids(&before), "the same containers, started again");
+    assert_eq!(
+        ids(&device.containers()),
+        ids(&before),
+        "the same containers, started again\n{}",
+        device.log.tail()
+    );
     let lives = device.lives();
     device.nats.up().await;
     device.heartbeat("it is told when the network is back", |beat| beat["deployments"]["running"] == 2).await;

@@ -1,6 +1,8 @@
 //! Durable before acted on.
 use crate::documents::demo;
 use crate::harness::{Story, TICK, seconds};
+use fleet_agent::store::LedgerStore;
+use fleet_contracts::names::DESIRED_STATE;
 use fleet_contracts::state::Phase;
 
 #[tokio::test(start_paused = true)]
@@ -89,4 +91,19 @@ async fn a_restarted_agent_leaves_every_pid() {
         story.pass(2 * TICK).await;
     }
     assert_eq!((story.pids(), story.runtime.journal()), (pids, vec![]));
+}
+
+/// Both copies of its record were bad, say, and its key is gone meanwhile: nobody knows what it was.
+#[tokio::test(start_paused = true)]
+async fn containers_of_a_deployment_of_which_nothing_is_known_are_left_alone() {
+    let mut story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    story.apply_and_run("other", demo("demo:1")).await;
+    let pids = story.pids();
+    story.crash().await;
+    story.disk.forget(&"web".parse().unwrap()).unwrap();
+    story.bus.purge(DESIRED_STATE);
+    story.apply("other", demo("demo:1"));
+    story.boot().await;
+    story.always(seconds(1200), "it runs on", |s| s.pids() == pids).await;
 }

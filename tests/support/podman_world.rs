@@ -85,13 +85,17 @@ impl PodmanWorld {
 
     /// The machine goes down and comes up: every process is gone, and what podman keeps in memory.
     pub fn reboot(&mut self) {
-        let listed = self.podman(&["ps", "--all", "--format", "{{.Pid}} {{.ID}}"]);
+        let listed = self.podman(&["ps", "--all", "--format", "{{.Pid}} {{.ID}}", "--no-trunc"]);
         self.stop_service();
         for row in listed.lines() {
             let (pid, id) = row.split_once(' ').expect("two columns");
             for victim in [monitor_of(id), pid.parse().ok()].into_iter().flatten().filter(|pid| *pid > 0) {
                 let _ = Pid::from_raw(victim).map(|pid| kill_process(pid, Signal::KILL));
             }
+            // The runtime's own memory of it lies in /run, which is not this world's alone.
+            let forget =
+                format!("for runtime in runc crun; do $runtime delete --force {id} 2>/dev/null; done; true");
+            succeeded("forgetting", self.inside("sh").args(["-c", &forget]).output());
         }
         for volatile in ["run", "tmp"] {
             let _ = fs::remove_dir_all(self.dir.path().join(volatile));
