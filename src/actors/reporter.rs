@@ -9,7 +9,7 @@ use crate::domain::source::{Operation, Snapshot};
 use crate::messages::deployments::{Deployments, Question};
 use crate::messages::observer::Observer;
 use crate::messages::reporter::{Key, Reporter as Message, Value};
-use crate::supervision::{Address, Context, Fault, Reply, Worker};
+use crate::supervision::{Address, Context, Fault, Reply, TaskId, Worker};
 use bytes::Bytes;
 use fleet_contracts::codec::Encoding;
 use fleet_contracts::device::{DeviceInfo, Inventory, Pulse, PulseKind, RuntimeInfo};
@@ -19,6 +19,7 @@ use fleet_contracts::{DeploymentName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 const RETRY_CAP: Duration = Duration::from_secs(60);
 /// Sends under way at once: enough to hide a slow link's latency, few enough to stay small.
@@ -38,6 +39,12 @@ pub struct Args {
     pub config_digest: String,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    failures: u32,
+    until: Instant,
+}
+
 pub struct Reporter {
     args: Args,
     link: LinkWatch,
@@ -47,7 +54,10 @@ pub struct Reporter {
     /// What the bucket is known to hold: states that did not change are not written again.
     /// None: there is something, but what it says is not known.
     published: Published,
-    /// Whether the bucket was read: before, nothing is known of what it holds.
+    /// Keys that the server refused, with how often: the others do not wait for them.
+    resting: BTreeMap<Key, Rest>,
+    looking: Option<TaskId>,
+    /// Whether the bucket was read over this connection: before, nothing is known of what it holds.
     found: bool,
     info_found: bool,
     keep: Option<BTreeSet<DeploymentName>>,
@@ -71,6 +81,8 @@ impl Worker for Reporter {
             pending: BTreeMap::new(),
             sending: BTreeSet::new(),
             published: BTreeMap::new(),
+            resting: BTreeMap::new(),
+            looking: None,
             found: false,
             info_found: false,
             keep: None,
@@ -97,8 +109,16 @@ impl Worker for Reporter {
             Message::Info(reply) => self.on_info(reply),
             Message::Found(result) => self.on_found(result, ctx),
             Message::FoundInfo(info) => self.on_found_info(info.map(|info| *info)),
-            Message::Sent { key, value, result } => self.on_sent(key, value, result, ctx),
+            Message::Sent { key, value, result, created } => {
+                self.on_sent(key, value, result, ctx);
+                // Made anew, it holds nothing of what was published before.
+                if created {
+                    self.found = false;
+                    self.look(ctx);
+                }
+            }
             Message::Pulsed => {}
+            Message::Rested => self.wake(ctx),
             Message::RetryDue => self.look(ctx),
         }
         self.send_on(ctx);
@@ -113,12 +133,15 @@ impl Reporter {
         if self.link.is_up() {
             self.failures = 0;
             ctx.cancel_timer("retry");
+            self.resting.clear();
+            // The server may have lost what it was told before.
+            (self.found, self.info_found) = (false, false);
             self.look(ctx);
         }
     }
 
-    /// Reads what the bucket holds of this device, once per process.
-    fn look(&self, ctx: &mut Context<Message>) {
+    /// Reads what the buckets hold of this device, once per connection.
+    fn look(&mut self, ctx: &mut Context<Message>) {
         if !self.link.is_up() {
             return;
         }
@@ -129,7 +152,10 @@ impl Reporter {
             return;
         }
         let (bus, filter) = (self.args.bus.clone(), format!("state.{}.>", self.args.identity.device));
-        ctx.spawn("reading the published states", async move {
+        if let Some(task) = self.looking.take() {
+            ctx.cancel(task);
+        }
+        let task = ctx.spawn("reading the published states", async move {
             let found = match bus.snapshot(DEVICE_STATE, &filter, &BTreeMap::new()).await {
                 Err(error) if error.kind == ErrorKind::BucketMissing => {
                     bus.create(&STATES).await.and(bus.snapshot(DEVICE_STATE, &filter, &BTreeMap::new()).await)
@@ -138,6 +164,7 @@ impl Reporter {
             };
             Message::Found(found)
         });
+        self.looking = Some(task);
     }
 
     fn look_for_info(&self, ctx: &mut Context<Message>) {
@@ -152,7 +179,7 @@ impl Reporter {
         });
     }
 
-    /// The actor may be new while the process, and so the content, is not.
+    /// The actor may be new while the process, and so the content, is not; the bucket may be new too.
     fn on_found_info(&mut self, found: Option<DeviceInfo>) {
         if std::mem::replace(&mut self.info_found, true) {
             return;
@@ -161,6 +188,9 @@ impl Reporter {
             found.is_some_and(|found| DeviceInfo { updated_at: self.info.updated_at, ..found } == self.info);
         if same {
             self.pending.remove(&Key::Info);
+        } else {
+            let info = self.dated_info();
+            self.pending.entry(Key::Info).or_insert(info);
         }
     }
 
@@ -173,7 +203,11 @@ impl Reporter {
         match result {
             Ok(snapshot) => {
                 self.found = true;
-                self.published = published(&snapshot);
+                let told = std::mem::replace(&mut self.published, published(&snapshot));
+                for state in told.into_values().flatten() {
+                    let key = Key::State(state.deployment.clone());
+                    self.pending.entry(key).or_insert(Value::State(Box::new(state)));
+                }
                 let Self { pending, published, .. } = self;
                 pending.retain(|key, value| match (key, value) {
                     (Key::State(_), Value::State(state)) => is_news(published, state),
@@ -244,9 +278,12 @@ impl Reporter {
     fn queue_info(&mut self) {
         if self.told_info.as_ref() != Some(&self.info) {
             self.told_info = Some(self.info.clone());
-            let dated = DeviceInfo { updated_at: Timestamp::now(), ..self.info.clone() };
-            self.pending.insert(Key::Info, Value::Info(Box::new(dated)));
+            self.pending.insert(Key::Info, self.dated_info());
         }
+    }
+
+    fn dated_info(&self) -> Value {
+        Value::Info(Box::new(DeviceInfo { updated_at: Timestamp::now(), ..self.info.clone() }))
     }
 
     fn send_on(&mut self, ctx: &mut Context<Message>) {
@@ -261,13 +298,34 @@ impl Reporter {
         }
     }
 
+    fn is_resting(&self, key: &Key) -> bool {
+        self.resting.get(key).is_some_and(|rest| rest.until > Instant::now())
+    }
+
+    /// One key that may not be written, or is too large, must not hold up the others.
+    fn on_refused(&mut self, key: Key, ctx: &mut Context<Message>) {
+        let failures = self.resting.get(&key).map_or(0, |rest| rest.failures);
+        let until = Instant::now() + retry_delay(failures, RETRY_CAP);
+        self.resting.insert(key, Rest { failures: failures.saturating_add(1), until });
+        self.wake(ctx);
+    }
+
+    /// When the first of the resting keys may be tried again.
+    fn wake(&self, ctx: &mut Context<Message>) {
+        let now = Instant::now();
+        let next = self.resting.values().map(|rest| rest.until).filter(|until| *until > now).min();
+        if let Some(next) = next {
+            ctx.after("rest", next - now, Message::Rested);
+        }
+    }
+
     /// One send per key at a time, and none before it is known what the bucket holds.
     fn is_ready(&self, key: &Key) -> bool {
         let known = match key {
             Key::Info => self.info_found,
             Key::State(_) => self.found,
         };
-        known && !self.sending.contains(key)
+        known && !self.sending.contains(key) && !self.is_resting(key)
     }
 
     fn send(&self, key: Key, value: Value, ctx: &mut Context<Message>) {
@@ -275,26 +333,34 @@ impl Reporter {
         let bucket = if key == Key::Info { INFOS } else { STATES };
         ctx.spawn(format!("publishing {name}"), async move {
             let mut result = write(&*bus, &bucket, &name, &value).await;
-            if result.as_ref().is_err_and(|error| error.kind == ErrorKind::BucketMissing) {
+            let created = result.as_ref().is_err_and(|error| error.kind == ErrorKind::BucketMissing);
+            if created {
                 result = match bus.create(&bucket).await {
                     Ok(()) => write(&*bus, &bucket, &name, &value).await,
                     Err(error) => Err(error),
                 };
             }
-            Message::Sent { key, value, result }
+            Message::Sent { key, value, result, created }
         });
     }
 
     fn on_sent(&mut self, key: Key, value: Value, result: Result<(), BusError>, ctx: &mut Context<Message>) {
         self.sending.remove(&key);
         if let Err(error) = result {
-            if let (Key::State(name), Value::State(_)) = (key, value) {
+            if let (Key::State(name), Value::State(_)) = (&key, value) {
                 // It may have been written all the same.
-                self.published.insert(name, None);
+                self.published.insert(name.clone(), None);
             }
-            return self.on_failure(&error, ctx);
+            if error.kind != ErrorKind::Refused {
+                return self.on_failure(&error, ctx);
+            }
+            if !self.resting.contains_key(&key) {
+                tracing::warn!(%error, "not published: refused, kept to be sent later");
+            }
+            return self.on_refused(key, ctx);
         }
         self.failures = 0;
+        self.resting.remove(&key);
         if self.pending.get(&key) == Some(&value) {
             self.pending.remove(&key);
         }
