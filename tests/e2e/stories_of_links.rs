@@ -50,7 +50,7 @@ async fn quiet() -> (Device, Link, (Vec<usize>, u64)) {
     (device, link, held)
 }
 
-async fn reconnects_leave_nothing_behind(times: usize) {
+async fn reconnects_leave_nothing_behind(times: usize, flaps: usize) {
     let (device, link, held) = quiet().await;
     let lives = device.lives();
     for _ in 0..times {
@@ -58,17 +58,8 @@ async fn reconnects_leave_nothing_behind(times: usize) {
         link.mend();
         device.beats().await;
     }
-    nothing_is_left(&device, &held).await;
-    device.several_ticks().await;
-    assert_eq!(device.lives(), lives);
-    device.apply("web", deployment(&[steady("a"), steady("b")])).await;
-}
-
-async fn a_link_flaps(cycles: usize) {
-    let (device, link, held) = quiet().await;
-    let lives = device.lives();
     let mut second = tokio::time::interval(Duration::from_secs(1));
-    for _ in 0..cycles {
+    for _ in 0..flaps {
         second.tick().await;
         link.cut().await;
         second.tick().await;
@@ -80,6 +71,7 @@ async fn a_link_flaps(cycles: usize) {
     let actors = device.operator.ask("actors", json!({})).await.body;
     let restarts = actors["actors"].as_array().unwrap().iter().map(|a| a["restarts"].as_u64().unwrap());
     assert_eq!(restarts.sum::<u64>(), 0, "no actor took it amiss");
+    device.apply("web", deployment(&[steady("a"), steady("b")])).await;
 }
 
 async fn a_flood(hints: usize) {
@@ -128,13 +120,8 @@ async fn a_watch_that_died_while_the_connection_lives_is_found_and_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_reconnects_leave_nothing_behind_at_the_server() {
-    reconnects_leave_nothing_behind(10).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_that_flaps_for_ten_seconds_changes_nothing_and_leaves_nothing_behind() {
-    a_link_flaps(5).await;
+async fn reconnects_and_a_link_that_flaps_for_ten_seconds_leave_nothing_behind_and_change_nothing() {
+    reconnects_leave_nothing_behind(10, 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,12 +132,12 @@ async fn a_flood_of_ten_thousand_documents_ends_with_the_last_and_leaves_memory_
 mod long {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_hundred_reconnects_leave_nothing_behind_at_the_server() {
-        super::reconnects_leave_nothing_behind(100).await;
+        super::reconnects_leave_nothing_behind(100, 0).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_link_that_flaps_for_ten_minutes_changes_nothing_and_leaves_nothing_behind() {
-        super::a_link_flaps(300).await;
+        super::reconnects_leave_nothing_behind(0, 300).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

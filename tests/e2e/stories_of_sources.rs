@@ -52,7 +52,7 @@ async fn a_held_removal_can_be_confirmed_although_the_last_document_was_refused(
     let (device, link) = Device::behind_a_link().await;
     device.apply("web", deployment(&[steady("a")])).await;
     device.put("web", b"{}".to_vec()).await;
-    device.state("web", "it is refused", |state| state["last_error"]["code"] == "unsupported-type").await;
+    device.state("web", "it is refused", |state| state["last_error"]["code"] == "invalid-spec").await;
     link.cut().await;
     device.operator.forget("web").await;
     link.mend();
