@@ -4,22 +4,24 @@
 //! After a crash: asks `deployments` to tell every state again.
 use super::{Identity, LinkWatch, retry_delay, waiting_text};
 use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, LinkState};
-use crate::domain::overlay::is_change;
-use crate::domain::source::{Operation, Snapshot};
+use crate::domain::source::Snapshot;
 use crate::messages::deployments::{Deployments, Question};
 use crate::messages::observer::Observer;
 use crate::messages::reporter::{Key, Reporter as Message, Value};
 use crate::supervision::{Address, Context, Fault, Reply, TaskId, Worker};
-use bytes::Bytes;
+use documents::{Published, device_info, is_news, published, put_values, write};
 use fleet_contracts::codec::Encoding;
 use fleet_contracts::device::{DeviceInfo, Inventory, Pulse, PulseKind, RuntimeInfo};
 use fleet_contracts::names::{DEVICE_INFO, DEVICE_STATE, info_key, pulse_subject, state_key};
 use fleet_contracts::state::DeploymentState;
 use fleet_contracts::{DeploymentName, Timestamp};
+use resting::Resting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+
+mod documents;
+mod resting;
 
 const RETRY_CAP: Duration = Duration::from_secs(60);
 /// Sends under way at once: enough to hide a slow link's latency, few enough to stay small.
@@ -39,12 +41,6 @@ pub struct Args {
     pub config_digest: String,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Rest {
-    failures: u32,
-    until: Instant,
-}
-
 pub struct Reporter {
     args: Args,
     link: LinkWatch,
@@ -54,8 +50,8 @@ pub struct Reporter {
     /// What the bucket is known to hold: states that did not change are not written again.
     /// None: there is something, but what it says is not known.
     published: Published,
-    /// Keys that the server refused, with how often: the others do not wait for them.
-    resting: BTreeMap<Key, Rest>,
+    /// Keys that the server refused: the others do not wait for them.
+    resting: Resting,
     looking: Option<TaskId>,
     /// Whether the bucket was read over this connection: before, nothing is known of what it holds.
     found: bool,
@@ -81,7 +77,7 @@ impl Worker for Reporter {
             pending: BTreeMap::new(),
             sending: BTreeSet::new(),
             published: BTreeMap::new(),
-            resting: BTreeMap::new(),
+            resting: Resting::default(),
             looking: None,
             found: false,
             info_found: false,
@@ -298,24 +294,10 @@ impl Reporter {
         }
     }
 
-    fn is_resting(&self, key: &Key) -> bool {
-        self.resting.get(key).is_some_and(|rest| rest.until > Instant::now())
-    }
-
-    /// One key that may not be written, or is too large, must not hold up the others.
-    fn on_refused(&mut self, key: Key, ctx: &mut Context<Message>) {
-        let failures = self.resting.get(&key).map_or(0, |rest| rest.failures);
-        let until = Instant::now() + retry_delay(failures, RETRY_CAP);
-        self.resting.insert(key, Rest { failures: failures.saturating_add(1), until });
-        self.wake(ctx);
-    }
-
     /// When the first of the resting keys may be tried again.
     fn wake(&self, ctx: &mut Context<Message>) {
-        let now = Instant::now();
-        let next = self.resting.values().map(|rest| rest.until).filter(|until| *until > now).min();
-        if let Some(next) = next {
-            ctx.after("rest", next - now, Message::Rested);
+        if let Some(wait) = self.resting.next() {
+            ctx.after("rest", wait, Message::Rested);
         }
     }
 
@@ -325,7 +307,7 @@ impl Reporter {
             Key::Info => self.info_found,
             Key::State(_) => self.found,
         };
-        known && !self.sending.contains(key) && !self.is_resting(key)
+        known && !self.sending.contains(key) && !self.resting.rests(key)
     }
 
     fn send(&self, key: Key, value: Value, ctx: &mut Context<Message>) {
@@ -354,13 +336,13 @@ impl Reporter {
             if error.kind != ErrorKind::Refused {
                 return self.on_failure(&error, ctx);
             }
-            if !self.resting.contains_key(&key) {
+            if self.resting.refused(key) {
                 tracing::warn!(%error, "not published: refused, kept to be sent later");
             }
-            return self.on_refused(key, ctx);
+            return self.wake(ctx);
         }
         self.failures = 0;
-        self.resting.remove(&key);
+        self.resting.accepted(&key);
         if self.pending.get(&key) == Some(&value) {
             self.pending.remove(&key);
         }
@@ -387,58 +369,6 @@ impl Reporter {
             Key::State(name) => state_key(device, name),
         }
     }
-}
-
-fn device_info(args: &Args) -> DeviceInfo {
-    let mut labels = args.labels.clone();
-    let device_id = args.identity.device.clone();
-    labels.entry("device-id".to_owned()).or_insert_with(|| device_id.to_string());
-    DeviceInfo {
-        device_id,
-        labels,
-        agent_version: args.identity.agent_version.clone(),
-        instance: args.identity.instance.clone(),
-        inventory: args.inventory.clone(),
-        config_digest: args.config_digest.clone(),
-        updated_at: Timestamp::now(),
-    }
-}
-
-type Published = BTreeMap<DeploymentName, Option<DeploymentState>>;
-
-fn is_news(published: &Published, state: &DeploymentState) -> bool {
-    is_change(published.get(&state.deployment).and_then(Option::as_ref), state)
-}
-
-/// The states in a snapshot of the bucket; what is unreadable is written anew.
-fn published(snapshot: &Snapshot) -> Published {
-    let states = put_values(snapshot).filter_map(|(key, value)| {
-        let name: DeploymentName = key.rsplit('.').next()?.parse().ok()?;
-        Some((name, Encoding::Json.decode(value).ok()))
-    });
-    states.collect()
-}
-
-fn put_values(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &[u8])> {
-    snapshot.entries.iter().filter_map(|entry| match &entry.operation {
-        Operation::Put(value) => Some((entry.key.as_str(), value.as_slice())),
-        Operation::Known | Operation::Removed => None,
-    })
-}
-
-async fn write(bus: &dyn Bus, bucket: &BucketSpec, key: &str, value: &Value) -> Result<(), BusError> {
-    let encoded = match value {
-        Value::Info(info) => Encoding::Json.encode(info),
-        Value::State(state) => Encoding::Json.encode(state),
-        Value::Absent => return bus.delete(bucket.name, key).await,
-    };
-    let document = encoded.map_err(|error| BusError {
-        operation: "encode",
-        object: key.to_owned(),
-        kind: ErrorKind::Refused,
-        message: error.to_string(),
-    })?;
-    bus.put(bucket.name, key, Bytes::from(document)).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use super::source::{Entry, Operation, Snapshot};
 use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::{Code, DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
+use objections::{quarantine, refusal, removal_held, shorten};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Longest refusal in a state, in bytes: a document can have thousands of problems.
-const MESSAGE_CAP: usize = 2000;
+mod objections;
 
 /// What the reconciler of a deployment should be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,9 +172,7 @@ impl Book {
     fn mark_held(&mut self, name: &DeploymentName) {
         let Some(known) = self.known.get_mut(name).filter(|_| self.held.contains(name)) else { return };
         if known.objection.as_ref().is_none_or(|objection| objection.code != Code::Quarantined) {
-            let message =
-                format!("its key is gone, but that alone removes nothing; `fleetctl confirm` removes {name}");
-            known.objection = Some(Objection { code: Code::RemovalHeld, message });
+            known.objection = Some(removal_held(name));
         }
     }
 
@@ -390,37 +388,6 @@ impl Book {
     pub fn has_held(&self) -> bool {
         !self.held.is_empty()
     }
-}
-
-/// Why an accepted document is not acted on, and what ends that.
-fn quarantine(record: &Record) -> Option<Objection> {
-    let why = record.trial.quarantined.as_ref()?;
-    let revision = record.revision;
-    let message = format!(
-        "revision {revision}: {why}; its containers are left as they are until another document is applied, \
-         or `fleetctl reconcile` of this deployment has it tried again"
-    );
-    Some(Objection { code: Code::Quarantined, message: shorten(message) })
-}
-
-/// Why a document cannot be accepted.
-fn refusal(record: &Record) -> Option<(Code, String)> {
-    use fleet_contracts::desired::Refusal;
-    let ledger::Wanted::Present(document) = &record.wanted else { return None };
-    let refusal = Wanted::read(document, record.revision).err()?;
-    let code = match refusal {
-        Refusal::UnsupportedType(_) => Code::UnsupportedType,
-        Refusal::InvalidSpec(_) => Code::InvalidSpec,
-    };
-    Some((code, format!("revision {}: {refusal}", record.revision)))
-}
-
-fn shorten(mut message: String) -> String {
-    if message.len() > MESSAGE_CAP {
-        message.truncate(message.floor_char_boundary(MESSAGE_CAP));
-        message.push('…');
-    }
-    message
 }
 
 #[cfg(test)]

@@ -67,9 +67,12 @@ impl Pair {
             // Gives a full disk its bytes back; what cannot be removed is swept at the next start.
             let _ = fs::remove_file(&temporary);
         })?;
+        faults::point("disk", "previous");
         self.keep_previous(kind)?;
+        faults::point("disk", "rename");
         fs::rename(&temporary, &self.current).map_err(StoreError::on("rename onto", &self.current))?;
         remove_if_there(&self.lost())?;
+        faults::point("disk", "directory");
         sync_directory(&self.directory)
     }
 
@@ -137,6 +140,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(FILE_MODE);
     let mut file = options.open(path).map_err(StoreError::on("create", path))?;
+    faults::point("disk", "write");
     file.write_all(bytes).map_err(StoreError::on("write", path))?;
     if faults::hits("disk", "sync") {
         return Err(StoreError::on("sync", path)(io::Error::from_raw_os_error(EIO)));

@@ -12,6 +12,7 @@ mod bombs;
 mod chaos;
 mod convergence;
 mod crash_loop;
+mod crashes;
 mod identity;
 mod isolation;
 mod ledger;

@@ -107,6 +107,12 @@ impl PodmanWorld {
         self.start_service();
     }
 
+    /// Of podman's service.
+    pub fn service_pid(&self) -> u32 {
+        // The service runs behind nsenter, which becomes it.
+        self.service.as_ref().expect("it runs").id()
+    }
+
     /// `STOP` freezes the service, `CONT` lets it go on.
     pub fn signal_service(&self, name: &str) {
         let pid = self.service.as_ref().expect("it runs").id().to_string();

@@ -141,7 +141,9 @@ async fn what_a_second_look_found_does_not_undo_what_was_sent_since_the_first() 
         key: "state.d1.web".into(),
         revision: 1,
         written_at: Timestamp::now(),
-        operation: Operation::Put(Encoding::Json.encode(&state(Phase::Running)).unwrap()),
+        operation: crate::domain::source::Operation::Put(
+            Encoding::Json.encode(&state(Phase::Running)).unwrap(),
+        ),
     };
     let incarnation = crate::domain::source::Incarnation("old".into());
     let late = Snapshot { incarnation, last_sequence: 1, entries: vec![entry] };
