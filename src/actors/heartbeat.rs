@@ -1,4 +1,4 @@
-//! Owns: the heartbeat's rhythm and sequence number.
+//! Owns: the heartbeat's rhythm and sequence number, and whether somebody else beats as this device.
 //! Hears: its timer, the link's state, `command_server` (`Now`).
 //! Tells: the bucket `device-heartbeat`, and the pulse.
 //! After a crash: beats at once; the sequence goes on (it counts in the process, not in the actor).

@@ -9,7 +9,7 @@ use crate::messages::deployments::{Deployments, Question};
 use crate::messages::observer::Observer;
 use crate::messages::reporter::{Key, Reporter as Message, Value};
 use crate::supervision::{Address, Context, Fault, Reply, TaskId, Worker};
-use documents::{Published, device_info, is_news, published, put_values, write};
+use documents::{Published, is_news, published, put_values, write};
 use fleet_contracts::codec::Encoding;
 use fleet_contracts::device::{DeviceInfo, Inventory, Pulse, PulseKind, RuntimeInfo};
 use fleet_contracts::names::{DEVICE_INFO, DEVICE_STATE, info_key, pulse_subject, state_key};
@@ -368,6 +368,21 @@ impl Reporter {
             Key::Info => info_key(device),
             Key::State(name) => state_key(device, name),
         }
+    }
+}
+
+fn device_info(args: &Args) -> DeviceInfo {
+    let mut labels = args.labels.clone();
+    let device_id = args.identity.device.clone();
+    labels.entry("device-id".to_owned()).or_insert_with(|| device_id.to_string());
+    DeviceInfo {
+        device_id,
+        labels,
+        agent_version: args.identity.agent_version.clone(),
+        instance: args.identity.instance.clone(),
+        inventory: args.inventory.clone(),
+        config_digest: args.config_digest.clone(),
+        updated_at: Timestamp::now(),
     }
 }
 

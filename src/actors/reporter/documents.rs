@@ -1,30 +1,13 @@
 //! What is published, and what of it a bucket holds.
-use super::Args;
 use crate::bus::{BucketSpec, Bus, BusError, ErrorKind};
 use crate::domain::overlay::is_change;
 use crate::domain::source::{Operation, Snapshot};
 use crate::messages::reporter::Value;
 use bytes::Bytes;
+use fleet_contracts::DeploymentName;
 use fleet_contracts::codec::Encoding;
-use fleet_contracts::device::DeviceInfo;
 use fleet_contracts::state::DeploymentState;
-use fleet_contracts::{DeploymentName, Timestamp};
 use std::collections::BTreeMap;
-
-pub fn device_info(args: &Args) -> DeviceInfo {
-    let mut labels = args.labels.clone();
-    let device_id = args.identity.device.clone();
-    labels.entry("device-id".to_owned()).or_insert_with(|| device_id.to_string());
-    DeviceInfo {
-        device_id,
-        labels,
-        agent_version: args.identity.agent_version.clone(),
-        instance: args.identity.instance.clone(),
-        inventory: args.inventory.clone(),
-        config_digest: args.config_digest.clone(),
-        updated_at: Timestamp::now(),
-    }
-}
 
 /// None: there is something, but what it says is not known.
 pub type Published = BTreeMap<DeploymentName, Option<DeploymentState>>;
