@@ -72,8 +72,7 @@ impl Page {
 
     /// Pairs measured in turns; the ratio is that of each pair, its median.
     pub fn pair(&mut self, what: &str, agent: &Sample, bare: &Sample, goal: f64) {
-        let mut ratios = Sample::default();
-        ratios.0 = agent.0.iter().zip(&bare.0).map(|(agent, bare)| agent / bare).collect();
+        let ratios = Sample(agent.0.iter().zip(&bare.0).map(|(agent, bare)| agent / bare).collect());
         let ratio = ratios.median();
         let spread = format!("{:.2} to {:.2}", ratios.quantile(0.25), ratios.quantile(0.75));
         let value = format!("{ratio:.2} × ({spread}): {}", agent.text());

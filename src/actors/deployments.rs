@@ -68,6 +68,8 @@ pub struct Deployments {
     /// Deployments whose containers the runtime listed.
     labelled: Option<BTreeSet<DeploymentName>>,
     snapshot_seen: bool,
+    /// An end of the process is being counted.
+    counting: bool,
     logged: BTreeMap<DeploymentName, Gist>,
 }
 
@@ -82,6 +84,7 @@ impl Worker for Deployments {
             reasons: Reasons::default(),
             labelled: None,
             snapshot_seen: false,
+            counting: false,
             logged: BTreeMap::new(),
             args,
         };
@@ -181,6 +184,7 @@ impl Deployments {
                 if let Some(duty) = duty {
                     self.assign(&name, duty);
                 }
+                self.counted();
             }
             DiskNews::FollowedSaved(_) => self.written(),
             DiskNews::Forgotten(name) => {
@@ -217,16 +221,32 @@ impl Deployments {
         let mut book = Book::new(self.args.device.clone(), ledger);
         if let Some((name, how)) = self.args.blamed.take() {
             tracing::error!(deployment = %name, how, "its document ended the process before this one");
-            book.blame(&name, &how).into_iter().for_each(|record| self.writes.push(Write::Save(record)));
+            let record = book.blame(&name, &how);
+            self.counting = record.is_some();
+            self.write(record);
         }
-        // Reconcilers that lived on, and one that asked in vain while this actor was down, are told
-        // again; those that are not up yet ask.
-        let duties: Vec<_> =
-            book.duties().filter_map(|name| Some((name.clone(), book.duty(name)?))).collect();
-        duties.into_iter().for_each(|(name, duty)| self.assign(&name, duty));
         self.book = Some(book);
+        // Another document might end the process before the count of this one is on the disk.
+        if !self.counting {
+            self.assign_all();
+        }
         self.args.reconcilers.broadcast(|_| Reconciler::Retell);
         self.args.kv_watcher.send(KvWatcher::Resnapshot);
+    }
+
+    /// Reconcilers that lived on, and one that asked in vain while this actor was down, are told again; those that
+    /// are not up yet ask.
+    fn assign_all(&self) {
+        let Some(book) = &self.book else { return };
+        let duties = book.duties().filter_map(|name| Some((name.clone(), book.duty(name)?)));
+        duties.for_each(|(name, duty)| self.assign(&name, duty));
+    }
+
+    /// The count of an end is on the disk, or cannot be: only the one that is to blame waits for it then.
+    fn counted(&mut self) {
+        if std::mem::take(&mut self.counting) {
+            self.assign_all();
+        }
     }
 
     fn assign(&self, name: &DeploymentName, duty: Duty) {
@@ -248,6 +268,7 @@ impl Deployments {
 
     fn on_write_failed(&mut self, error: &StoreError, ctx: &mut Context<Message>) {
         self.writes.failed();
+        self.counted();
         if !std::mem::replace(&mut self.reasons.disk_failing, true) {
             tracing::error!(%error, "the ledger cannot be written: what is new in it is accepted when it can");
         }

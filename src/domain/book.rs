@@ -222,14 +222,20 @@ impl Book {
 
     /// A document ended the process before this one: the record to write before it is acted on again.
     pub fn blame(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
+        let record = self.retry(name, |trial| trial.ended(how))?;
         // Nothing is done about it until the count is durable.
         self.duties.remove(name);
         self.durable.remove(name);
-        self.retry(name, |trial| trial.ended(how))
+        Some(record)
     }
 
     /// Its reconciler was given up: the record to write.
     pub fn parked(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
+        // Not the fault of a newer document that nobody has acted on yet.
+        let wanted = |records: &Records| records.get(name).map(|record| record.wanted.clone());
+        if wanted(&self.records) != wanted(&self.durable) {
+            return None;
+        }
         self.retry(name, |trial| trial.parked(how))
     }
 

@@ -98,8 +98,21 @@ fn a_removal_is_carried_out_whatever_the_document_did() {
     book.saved(record);
     let removed = Entry { operation: Operation::Removed, ..entry("a", 2) };
     let record = book.hint(&removed).unwrap().records.remove(0);
-    assert_eq!(book.saved(record), Some(Duty::Vanish));
+    assert_eq!(book.saved(record.clone()), Some(Duty::Vanish));
     assert_eq!(code(&mut book), None);
+    // Also when the document had ended the process before its removal was carried out.
+    let mut next = self::book(vec![record]);
+    assert_eq!(next.blame(&name(), "aborted"), None);
+    assert_eq!(next.duty(&name()), Some(Duty::Vanish));
+}
+
+#[test]
+fn a_newer_document_is_not_blamed_for_the_crashes_of_the_one_before() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    let newer = book.hint(&entry("b", 2)).unwrap().records.remove(0);
+    assert_eq!(book.parked(&name(), "panic"), None);
+    assert!(book.saved(newer).is_some());
 }
 
 #[test]
