@@ -32,6 +32,8 @@ impl Bench {
         let mut bench = Self { agent: None, js, client, nats, world, program };
         bench.start();
         bench.until("the agent answers", async |b| b.ask("ping").await.is_some()).await;
+        let bucket = async |b: &Self| b.js.get_stream("KV_desired-state").await.is_ok();
+        bench.until("it has made the bucket", bucket).await;
         bench
     }
 

@@ -241,7 +241,7 @@ impl Deployments {
 
     fn written(&mut self) {
         self.writes.done();
-        if std::mem::take(&mut self.reasons.disk_failing) {
+        if !self.writes.is_failing() && std::mem::take(&mut self.reasons.disk_failing) {
             tracing::info!("the state directory can be written again");
         }
     }
@@ -249,7 +249,7 @@ impl Deployments {
     fn on_write_failed(&mut self, error: &StoreError, ctx: &mut Context<Message>) {
         self.writes.failed();
         if !std::mem::replace(&mut self.reasons.disk_failing, true) {
-            tracing::error!(%error, "the ledger cannot be written: nothing new is accepted until it can");
+            tracing::error!(%error, "the ledger cannot be written: what is new in it is accepted when it can");
         }
         ctx.after("disk", DISK_RETRY, Message::Disk(DiskNews::Retry));
     }

@@ -160,6 +160,13 @@ fn is_readable<T>(pair: &Pair, decode: impl Fn(&[u8]) -> Result<T, String>) -> R
 impl LedgerStore for DiskLedger {
     fn load(&self) -> Result<Ledger, StoreError> {
         let _writing = self.exclusive();
+        // What a process before this one renamed and did not live to sync would be read here, acted on, and be gone
+        // after a power cut. A disk that refuses keeps nobody from reading.
+        for directory in [&self.deployments, &self.state_dir] {
+            if let Err(error) = pair::sync_directory(directory) {
+                tracing::warn!(%error, "what is read may not be durable yet");
+            }
+        }
         let mut ledger = Ledger::default();
         for name in self.names()? {
             let decode = |bytes: &[u8]| written::open_record(bytes, &name);

@@ -191,9 +191,11 @@ fn next_epoch(state_dir: &Path, last: u64) -> Result<u64, StoreError> {
     }
 }
 
+/// A disk that is full, read-only or broken keeps no agent from owning its device: the lock is the kernel's.
 fn cannot_write(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+    let broken = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    broken || matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
 
 #[cfg(test)]

@@ -91,6 +91,26 @@ async fn a_failed_sync_is_no_success_and_the_next_one_is() {
 }
 
 #[tokio::test]
+async fn an_agent_that_starts_on_a_disk_that_fails_every_sync_keeps_up_what_runs() {
+    let mut device = Device::new().await;
+    device.apply("web", deployment(&[steady("a")])).await;
+    let before = device.lives();
+    device.arm("disk:sync", "fail always");
+    device.crash();
+    device.boot();
+    device.put("new", deployment(&[steady("a")])).await;
+    device.heartbeat("it says so", says("state-not-writable")).await;
+    assert_eq!(device.lives(), before);
+    kill(&device, "fleet-web.a");
+    let is_back = |all: &std::collections::BTreeMap<String, crate::observe::Seen>| {
+        all["fleet-web.a"].life.is_some_and(|life| Some(life) != before["fleet-web.a"].1)
+    };
+    device.seen("what was accepted is kept up", is_back).await;
+    device.disarm("disk:sync");
+    device.heartbeat("all is well", is_well).await;
+}
+
+#[tokio::test]
 async fn a_flipped_bit_in_one_copy_is_not_noticed_in_both_it_is_told_and_nothing_is_touched() {
     let mut device = Device::new().await;
     let document = deployment(&[steady("a")]);

@@ -107,3 +107,15 @@ async fn containers_of_a_deployment_of_which_nothing_is_known_are_left_alone() {
     story.boot().await;
     story.always(seconds(1200), "it runs on", |s| s.pids() == pids).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_fails_is_no_success() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    let so_far = story.runtime.journal();
+    story.disk.fails_the_next_sync();
+    story.apply_and_run("web", demo("demo:2")).await;
+    // The second one, which succeeded.
+    assert_eq!(story.disk.effects_before_saves_of("web")[1], so_far, "nothing is acted on before");
+    assert!(story.disk.writes().len() >= 3, "it was written twice");
+}

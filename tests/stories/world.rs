@@ -2,7 +2,7 @@
 //! tells what had happened before each write.
 use fleet_agent::domain::ledger::{Followed, Ledger, Record};
 use fleet_agent::runtime::fake::FakeRuntime;
-use fleet_agent::store::fake::{FakeLedger, Write};
+use fleet_agent::store::fake::{Fail, FakeLedger, Write};
 use fleet_agent::store::{LedgerStore, StoreError};
 use fleet_contracts::DeploymentName;
 use std::io::ErrorKind;
@@ -36,6 +36,11 @@ impl Disk {
     /// From now on every write fails, or none.
     pub fn is_full(&self, full: bool) {
         self.is_full.store(full, Ordering::SeqCst);
+    }
+
+    /// The next write stands, yet its sync fails.
+    pub fn fails_the_next_sync(&self) {
+        self.ledger.fail_next(Fail::After(ErrorKind::Other));
     }
 
     /// From now on no read succeeds, or each.

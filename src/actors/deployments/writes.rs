@@ -2,18 +2,29 @@
 use crate::domain::ledger::{Followed, Record};
 use crate::messages::deployments::Write;
 use fleet_contracts::DeploymentName;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 #[derive(Debug, Default)]
 pub struct Writes {
     waiting: VecDeque<Write>,
     in_flight: Option<Write>,
+    /// Objects whose last write failed; at most as many as there are.
+    failing: BTreeSet<Option<DeploymentName>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Object<'a> {
     Deployment(&'a DeploymentName),
     Followed,
+}
+
+impl Object<'_> {
+    fn key(&self) -> Option<DeploymentName> {
+        match self {
+            Object::Deployment(name) => Some((*name).clone()),
+            Object::Followed => None,
+        }
+    }
 }
 
 fn object(write: &Write) -> Object<'_> {
@@ -50,14 +61,29 @@ impl Writes {
     }
 
     pub fn done(&mut self) {
-        self.in_flight = None;
+        if let Some(write) = self.in_flight.take() {
+            self.failing.remove(&object(&write).key());
+        }
     }
 
-    /// It was not made: it comes first again, unless something newer waits for the same object.
+    /// It was not made. A record that fails comes again after the others: it must not hold them up. Which bucket is
+    /// followed comes first again: no record of a new one may be kept before that is. Something newer that waits
+    /// for the same object takes its place.
     pub fn failed(&mut self) {
-        if let Some(write) = self.in_flight.take().filter(|write| !self.is_waiting(write)) {
-            self.waiting.push_front(write);
+        let Some(write) = self.in_flight.take() else { return };
+        self.failing.insert(object(&write).key());
+        if self.is_waiting(&write) {
+            return;
         }
+        match write {
+            Write::Followed(_) => self.waiting.push_front(write),
+            Write::Save(_) | Write::Forget(_) => self.waiting.push_back(write),
+        }
+    }
+
+    /// Whether some object's last write failed.
+    pub fn is_failing(&self) -> bool {
+        !self.failing.is_empty()
     }
 }
 
@@ -70,16 +96,33 @@ mod tests {
     }
 
     #[test]
-    fn one_write_is_made_at_a_time_and_a_failed_one_comes_first_again() {
+    fn one_write_is_made_at_a_time_and_one_that_fails_does_not_hold_up_the_others() {
         let mut writes = Writes::default();
         writes.push(forget("a"));
         writes.push(forget("b"));
         assert_eq!(writes.next(), Some(forget("a")));
         assert_eq!(writes.next(), None);
         writes.failed();
+        assert_eq!(writes.next(), Some(forget("b")));
+        writes.done();
+        assert!(writes.is_failing(), "a is still not written");
         assert_eq!(writes.next(), Some(forget("a")));
         writes.done();
-        assert_eq!(writes.next(), Some(forget("b")));
+        assert!(!writes.is_failing());
+        assert_eq!(writes.next(), None);
+    }
+
+    /// No record of a new bucket is kept before it is known which bucket is followed.
+    #[test]
+    fn which_bucket_is_followed_comes_first_again() {
+        let incarnation = crate::domain::source::Incarnation("i".into());
+        let followed = Write::Followed(Followed { incarnation, last_sequence: 1 });
+        let mut writes = Writes::default();
+        writes.push(followed.clone());
+        writes.push(forget("a"));
+        assert_eq!(writes.next(), Some(followed.clone()));
+        writes.failed();
+        assert_eq!(writes.next(), Some(followed));
     }
 
     #[test]
