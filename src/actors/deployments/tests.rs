@@ -186,6 +186,8 @@ async fn nothing_is_acted_on_before_an_end_is_counted_unless_the_disk_refuses() 
     first.me.send(snapshot(vec![entry(1), other]));
     first.reporter.next(accepted).await;
     pass(60).await;
+    // The read of the ledger, then the write of the count.
+    first.store.fail_next(Fail::Before(ErrorKind::StorageFull));
     first.store.fail_next(Fail::Before(ErrorKind::StorageFull));
     let blamed = Blamed::new(Some((web(), "aborted".into())));
     let second = office_of(first.store.clone(), blamed).await;
