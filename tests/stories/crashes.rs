@@ -1,7 +1,7 @@
 //! `kill -9` of the agent after each step of each kind of work.
 use crate::documents::marked;
 use crate::harness::{Story, seconds};
-use fleet_agent::domain::container::SpecDigest;
+use fleet_contracts::names::label;
 use std::time::Duration;
 
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +46,13 @@ impl Work {
 }
 
 /// Names and digests of the containers of `web`.
-type Made = Vec<(String, Option<SpecDigest>)>;
+type Made = Vec<(String, Option<String>)>;
 
 fn made(story: &Story) -> Made {
     let all = story.runtime.containers().into_iter();
-    all.filter(|c| c.name.starts_with("fleet-web.")).map(|c| (c.name, c.digest)).collect()
+    all.filter(|c| c.name.starts_with("fleet-web."))
+        .map(|c| (c.name, c.labels.get(label::SPEC_DIGEST).cloned()))
+        .collect()
 }
 
 /// The containers are those, and that revision is said to run: what ran before is not taken for it.
