@@ -24,6 +24,8 @@ pub enum ErrorKind {
     BucketMissing,
     /// The server refused: permissions, limits, a full bucket.
     Refused,
+    /// The key was written since by somebody else.
+    Overtaken,
     /// The watch ended or missed its heartbeats; what it would have said is unknown.
     WatchLost,
 }
@@ -112,6 +114,9 @@ pub trait Bus: Send + Sync + 'static {
 
     /// The revision of the new value. A timeout may still have written it.
     async fn put(&self, bucket: &str, key: &str, value: Bytes) -> Result<u64>;
+
+    /// The same, unless the key was written since its revision `last`: then `Err(Overtaken)`, and nothing changed.
+    async fn put_over(&self, bucket: &str, key: &str, value: Bytes, last: u64) -> Result<u64>;
 
     /// Sets a delete marker; a key that is not there is a success.
     async fn delete(&self, bucket: &str, key: &str) -> Result<()>;

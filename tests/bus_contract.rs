@@ -30,6 +30,7 @@ macro_rules! of_every_bus {
             a_known_revision_comes_without_its_value
             a_key_that_was_known_and_is_gone_is_not_in_the_snapshot
             an_empty_snapshot_ends
+            a_put_over_a_revision_is_refused_when_the_key_was_written_since
             delete_markers_are_seen
             deleting_a_missing_key_succeeds
             keys_of_two_devices_do_not_mix
@@ -85,7 +86,19 @@ mod nats {
     of_the_real_bus! { tokio::test(flavor = "multi_thread", worker_threads = 2), crate::bus_worlds::Installed }
 }
 
+mod long {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_hundred_agents_come_back_spread_over_twenty_seconds_and_leave_nothing_behind() {
+        crate::bus_real::two_hundred_agents_come_back_spread_over_twenty_seconds().await;
+    }
+}
+
 /// Fails without `FLEET_TEST_NATS_CURRENT`: a version that is supported is tested.
 mod nats_current {
     of_the_real_bus! { tokio::test(flavor = "multi_thread", worker_threads = 2), crate::bus_worlds::Current }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_value_whose_time_ran_out_is_a_marker() {
+        crate::bus_real::a_value_whose_time_ran_out_is_a_marker::<crate::bus_worlds::Current>().await;
+    }
 }

@@ -1,17 +1,20 @@
-//! Owns: the heartbeat's rhythm and sequence number.
+//! Owns: the heartbeat's rhythm and sequence number, and whether somebody else beats as this device.
 //! Hears: its timer, the link's state, `command_server` (`Now`).
 //! Tells: the bucket `device-heartbeat`, and the pulse.
 //! After a crash: beats at once; the sequence goes on (it counts in the process, not in the actor).
 use super::{Clock, Identity, LinkWatch, waiting_text};
 use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, LinkState};
+use crate::domain::identity::{Others, Sighting};
+use crate::domain::source::Operation;
 use crate::messages::deployments::{Deployments, Overview, Question};
-use crate::messages::heartbeat::Heartbeat as Message;
+use crate::messages::heartbeat::{Delivered, Heartbeat as Message};
 use crate::supervision::{Address, Context, Fault, Reply, Worker};
 use bytes::Bytes;
 use fleet_contracts::Timestamp;
 use fleet_contracts::codec::Encoding;
 use fleet_contracts::device::{AgentHealth, AgentRole, Heartbeat as Document, Pulse, PulseKind};
 use fleet_contracts::names::{DEVICE_HEARTBEAT, heartbeat_key, pulse_subject};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,6 +43,9 @@ pub struct Heartbeat {
     args: Args,
     link: LinkWatch,
     failing: bool,
+    /// The revision of the last one that arrived, when that is known.
+    last: Option<u64>,
+    others: Others,
 }
 
 impl Worker for Heartbeat {
@@ -49,7 +55,8 @@ impl Worker for Heartbeat {
     fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
         let link = LinkWatch::new(&*args.bus);
         link.next(None, ctx, Message::Link);
-        Ok(Self { args, link, failing: false })
+        let others = Others::new(args.identity.instance.clone(), args.every);
+        Ok(Self { args, link, failing: false, last: None, others })
     }
 
     fn kind(msg: &Message) -> &'static str {
@@ -94,6 +101,7 @@ impl Heartbeat {
         self.args.sequence.fetch_add(1, Ordering::Relaxed);
         let heartbeat = self.document(overview.as_ref());
         let (bus, device) = (self.args.bus.clone(), self.args.identity.device.clone());
+        let last = self.last;
         ctx.spawn("sending a heartbeat", async move {
             let kind = PulseKind::Heartbeat { heartbeat: Box::new(heartbeat.clone()) };
             let pulse = Pulse { device_id: device.clone(), at: heartbeat.at, kind };
@@ -101,17 +109,31 @@ impl Heartbeat {
                 // Lost: the one in the bucket tells the same.
                 let _ = bus.publish(&pulse_subject(&device), payload.into()).await;
             }
-            Message::Sent(send(&*bus, &heartbeat_key(&device), &heartbeat).await)
+            Message::Sent(send(&*bus, &heartbeat_key(&device), &heartbeat, last).await)
         });
     }
 
-    fn on_sent(&mut self, result: Result<(), BusError>) {
+    fn on_sent(&mut self, result: Result<Delivered, BusError>) {
+        self.last = result.as_ref().ok().map(|delivered| delivered.revision);
         match result {
-            Ok(()) => self.failing = false,
+            Ok(delivered) => {
+                self.failing = false;
+                delivered.other.into_iter().for_each(|other| self.on_other(other));
+            }
             Err(error) if !std::mem::replace(&mut self.failing, true) => {
                 tracing::warn!(%error, "heartbeat not sent");
             }
             Err(_) => {}
+        }
+    }
+
+    /// Both go on running what they run: which of them is the right one, only a person knows.
+    fn on_other(&mut self, other: Sighting) {
+        let (now, instance) = (self.args.clock.now(), other.instance.clone());
+        let was = self.others.are_there(now);
+        self.others.saw(other, now);
+        if self.others.are_there(now) && !was {
+            tracing::error!(instance, "another agent sends heartbeats as this device: two have one identity");
         }
     }
 
@@ -121,7 +143,11 @@ impl Heartbeat {
 
     /// Without an overview `deployments` is down: that is worth saying, and no reason to be silent.
     fn document(&self, overview: Option<&Overview>) -> Document {
-        let reasons: Vec<&str> = overview.map_or(vec!["deployments-unavailable"], |o| o.reasons.clone());
+        let mut reasons: Vec<&str> = overview.map_or(vec!["deployments-unavailable"], |o| o.reasons.clone());
+        if self.others.are_there(self.args.clock.now()) {
+            // First: what such a device says of itself may be said of the other one.
+            reasons.insert(0, "duplicate-identity");
+        }
         let Identity { device, agent_version, instance } = self.args.identity.clone();
         Document {
             device_id: device,
@@ -141,7 +167,14 @@ impl Heartbeat {
     }
 }
 
-async fn send(bus: &dyn Bus, key: &str, heartbeat: &Document) -> Result<(), BusError> {
+/// Written over this process's last one, so that the server itself notices somebody else's in between:
+/// that costs nothing while there is nobody else.
+async fn send(
+    bus: &dyn Bus,
+    key: &str,
+    heartbeat: &Document,
+    last: Option<u64>,
+) -> Result<Delivered, BusError> {
     let document = Encoding::Json.encode(heartbeat).map_err(|error| BusError {
         operation: "encode",
         object: key.to_owned(),
@@ -149,13 +182,28 @@ async fn send(bus: &dyn Bus, key: &str, heartbeat: &Document) -> Result<(), BusE
         message: error.to_string(),
     })?;
     let document = Bytes::from(document);
-    match bus.put(HEARTBEATS.name, key, document.clone()).await {
+    let put = match last {
+        Some(last) => bus.put_over(HEARTBEATS.name, key, document.clone(), last).await,
+        None => bus.put(HEARTBEATS.name, key, document.clone()).await,
+    };
+    let other = match put {
+        Ok(revision) => return Ok(Delivered { revision, other: None }),
         Err(error) if error.kind == ErrorKind::BucketMissing => {
             bus.create(&HEARTBEATS).await?;
-            bus.put(HEARTBEATS.name, key, document).await.map(|_| ())
+            None
         }
-        other => other.map(|_| ()),
-    }
+        Err(error) if error.kind == ErrorKind::Overtaken => read(bus, key).await,
+        Err(error) => return Err(error),
+    };
+    let revision = bus.put(HEARTBEATS.name, key, document).await?;
+    Ok(Delivered { revision, other })
+}
+
+async fn read(bus: &dyn Bus, key: &str) -> Option<Sighting> {
+    let snapshot = bus.snapshot(HEARTBEATS.name, key, &BTreeMap::new()).await.ok()?;
+    let Operation::Put(value) = &snapshot.entries.first()?.operation else { return None };
+    let Document { instance, seq, .. } = Encoding::Json.decode(value).ok()?;
+    Some(Sighting { instance, seq })
 }
 
 #[cfg(test)]

@@ -238,7 +238,10 @@ async fn next_batch(mut changes: Changes) -> Batch {
 }
 
 fn batch(entries: BTreeMap<String, Entry>, rest: Result<Changes, Option<BusError>>) -> Batch {
-    Batch { entries: entries.into_values().collect(), rest }
+    let mut entries: Vec<Entry> = entries.into_values().collect();
+    // In the order of the bucket: who reads them knows by the revision what is late.
+    entries.sort_unstable_by_key(|entry| entry.revision);
+    Batch { entries, rest }
 }
 
 #[cfg(test)]

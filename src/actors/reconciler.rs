@@ -241,6 +241,10 @@ impl Reconciler {
     }
 
     fn report(&mut self, steps: &[(ServiceName, Step)]) {
+        // What the one before it said stands until then.
+        if !self.picture.has_looked() {
+            return;
+        }
         let revision = match self.picture.order() {
             Order::None => return,
             Order::Run(wanted) => wanted.revision,

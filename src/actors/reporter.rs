@@ -4,21 +4,24 @@
 //! After a crash: asks `deployments` to tell every state again.
 use super::{Identity, LinkWatch, retry_delay, waiting_text};
 use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, LinkState};
-use crate::domain::overlay::is_change;
-use crate::domain::source::{Operation, Snapshot};
+use crate::domain::source::Snapshot;
 use crate::messages::deployments::{Deployments, Question};
 use crate::messages::observer::Observer;
 use crate::messages::reporter::{Key, Reporter as Message, Value};
-use crate::supervision::{Address, Context, Fault, Reply, Worker};
-use bytes::Bytes;
+use crate::supervision::{Address, Context, Fault, Reply, TaskId, Worker};
+use documents::{Published, is_news, published, put_values, write};
 use fleet_contracts::codec::Encoding;
 use fleet_contracts::device::{DeviceInfo, Inventory, Pulse, PulseKind, RuntimeInfo};
 use fleet_contracts::names::{DEVICE_INFO, DEVICE_STATE, info_key, pulse_subject, state_key};
 use fleet_contracts::state::DeploymentState;
 use fleet_contracts::{DeploymentName, Timestamp};
+use resting::Resting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod documents;
+mod resting;
 
 const RETRY_CAP: Duration = Duration::from_secs(60);
 /// Sends under way at once: enough to hide a slow link's latency, few enough to stay small.
@@ -47,7 +50,10 @@ pub struct Reporter {
     /// What the bucket is known to hold: states that did not change are not written again.
     /// None: there is something, but what it says is not known.
     published: Published,
-    /// Whether the bucket was read: before, nothing is known of what it holds.
+    /// Keys that the server refused: the others do not wait for them.
+    resting: Resting,
+    looking: Option<TaskId>,
+    /// Whether the bucket was read over this connection: before, nothing is known of what it holds.
     found: bool,
     info_found: bool,
     keep: Option<BTreeSet<DeploymentName>>,
@@ -71,6 +77,8 @@ impl Worker for Reporter {
             pending: BTreeMap::new(),
             sending: BTreeSet::new(),
             published: BTreeMap::new(),
+            resting: Resting::default(),
+            looking: None,
             found: false,
             info_found: false,
             keep: None,
@@ -97,8 +105,16 @@ impl Worker for Reporter {
             Message::Info(reply) => self.on_info(reply),
             Message::Found(result) => self.on_found(result, ctx),
             Message::FoundInfo(info) => self.on_found_info(info.map(|info| *info)),
-            Message::Sent { key, value, result } => self.on_sent(key, value, result, ctx),
+            Message::Sent { key, value, result, created } => {
+                self.on_sent(key, value, result, ctx);
+                // Made anew, it holds nothing of what was published before.
+                if created {
+                    self.found = false;
+                    self.look(ctx);
+                }
+            }
             Message::Pulsed => {}
+            Message::Rested => self.wake(ctx),
             Message::RetryDue => self.look(ctx),
         }
         self.send_on(ctx);
@@ -113,12 +129,15 @@ impl Reporter {
         if self.link.is_up() {
             self.failures = 0;
             ctx.cancel_timer("retry");
+            self.resting.clear();
+            // The server may have lost what it was told before.
+            (self.found, self.info_found) = (false, false);
             self.look(ctx);
         }
     }
 
-    /// Reads what the bucket holds of this device, once per process.
-    fn look(&self, ctx: &mut Context<Message>) {
+    /// Reads what the buckets hold of this device, once per connection.
+    fn look(&mut self, ctx: &mut Context<Message>) {
         if !self.link.is_up() {
             return;
         }
@@ -129,7 +148,10 @@ impl Reporter {
             return;
         }
         let (bus, filter) = (self.args.bus.clone(), format!("state.{}.>", self.args.identity.device));
-        ctx.spawn("reading the published states", async move {
+        if let Some(task) = self.looking.take() {
+            ctx.cancel(task);
+        }
+        let task = ctx.spawn("reading the published states", async move {
             let found = match bus.snapshot(DEVICE_STATE, &filter, &BTreeMap::new()).await {
                 Err(error) if error.kind == ErrorKind::BucketMissing => {
                     bus.create(&STATES).await.and(bus.snapshot(DEVICE_STATE, &filter, &BTreeMap::new()).await)
@@ -138,6 +160,7 @@ impl Reporter {
             };
             Message::Found(found)
         });
+        self.looking = Some(task);
     }
 
     fn look_for_info(&self, ctx: &mut Context<Message>) {
@@ -152,7 +175,7 @@ impl Reporter {
         });
     }
 
-    /// The actor may be new while the process, and so the content, is not.
+    /// The actor may be new while the process, and so the content, is not; the bucket may be new too.
     fn on_found_info(&mut self, found: Option<DeviceInfo>) {
         if std::mem::replace(&mut self.info_found, true) {
             return;
@@ -161,6 +184,9 @@ impl Reporter {
             found.is_some_and(|found| DeviceInfo { updated_at: self.info.updated_at, ..found } == self.info);
         if same {
             self.pending.remove(&Key::Info);
+        } else {
+            let info = self.dated_info();
+            self.pending.entry(Key::Info).or_insert(info);
         }
     }
 
@@ -173,7 +199,11 @@ impl Reporter {
         match result {
             Ok(snapshot) => {
                 self.found = true;
-                self.published = published(&snapshot);
+                let told = std::mem::replace(&mut self.published, published(&snapshot));
+                for state in told.into_values().flatten() {
+                    let key = Key::State(state.deployment.clone());
+                    self.pending.entry(key).or_insert(Value::State(Box::new(state)));
+                }
                 let Self { pending, published, .. } = self;
                 pending.retain(|key, value| match (key, value) {
                     (Key::State(_), Value::State(state)) => is_news(published, state),
@@ -244,9 +274,12 @@ impl Reporter {
     fn queue_info(&mut self) {
         if self.told_info.as_ref() != Some(&self.info) {
             self.told_info = Some(self.info.clone());
-            let dated = DeviceInfo { updated_at: Timestamp::now(), ..self.info.clone() };
-            self.pending.insert(Key::Info, Value::Info(Box::new(dated)));
+            self.pending.insert(Key::Info, self.dated_info());
         }
+    }
+
+    fn dated_info(&self) -> Value {
+        Value::Info(Box::new(DeviceInfo { updated_at: Timestamp::now(), ..self.info.clone() }))
     }
 
     fn send_on(&mut self, ctx: &mut Context<Message>) {
@@ -261,13 +294,20 @@ impl Reporter {
         }
     }
 
+    /// When the first of the resting keys may be tried again.
+    fn wake(&self, ctx: &mut Context<Message>) {
+        if let Some(wait) = self.resting.next() {
+            ctx.after("rest", wait, Message::Rested);
+        }
+    }
+
     /// One send per key at a time, and none before it is known what the bucket holds.
     fn is_ready(&self, key: &Key) -> bool {
         let known = match key {
             Key::Info => self.info_found,
             Key::State(_) => self.found,
         };
-        known && !self.sending.contains(key)
+        known && !self.sending.contains(key) && !self.resting.rests(key)
     }
 
     fn send(&self, key: Key, value: Value, ctx: &mut Context<Message>) {
@@ -275,26 +315,34 @@ impl Reporter {
         let bucket = if key == Key::Info { INFOS } else { STATES };
         ctx.spawn(format!("publishing {name}"), async move {
             let mut result = write(&*bus, &bucket, &name, &value).await;
-            if result.as_ref().is_err_and(|error| error.kind == ErrorKind::BucketMissing) {
+            let created = result.as_ref().is_err_and(|error| error.kind == ErrorKind::BucketMissing);
+            if created {
                 result = match bus.create(&bucket).await {
                     Ok(()) => write(&*bus, &bucket, &name, &value).await,
                     Err(error) => Err(error),
                 };
             }
-            Message::Sent { key, value, result }
+            Message::Sent { key, value, result, created }
         });
     }
 
     fn on_sent(&mut self, key: Key, value: Value, result: Result<(), BusError>, ctx: &mut Context<Message>) {
         self.sending.remove(&key);
         if let Err(error) = result {
-            if let (Key::State(name), Value::State(_)) = (key, value) {
+            if let (Key::State(name), Value::State(_)) = (&key, value) {
                 // It may have been written all the same.
-                self.published.insert(name, None);
+                self.published.insert(name.clone(), None);
             }
-            return self.on_failure(&error, ctx);
+            if error.kind != ErrorKind::Refused {
+                return self.on_failure(&error, ctx);
+            }
+            if self.resting.refused(key) {
+                tracing::warn!(%error, "not published: refused, kept to be sent later");
+            }
+            return self.wake(ctx);
         }
         self.failures = 0;
+        self.resting.accepted(&key);
         if self.pending.get(&key) == Some(&value) {
             self.pending.remove(&key);
         }
@@ -336,43 +384,6 @@ fn device_info(args: &Args) -> DeviceInfo {
         config_digest: args.config_digest.clone(),
         updated_at: Timestamp::now(),
     }
-}
-
-type Published = BTreeMap<DeploymentName, Option<DeploymentState>>;
-
-fn is_news(published: &Published, state: &DeploymentState) -> bool {
-    is_change(published.get(&state.deployment).and_then(Option::as_ref), state)
-}
-
-/// The states in a snapshot of the bucket; what is unreadable is written anew.
-fn published(snapshot: &Snapshot) -> Published {
-    let states = put_values(snapshot).filter_map(|(key, value)| {
-        let name: DeploymentName = key.rsplit('.').next()?.parse().ok()?;
-        Some((name, Encoding::Json.decode(value).ok()))
-    });
-    states.collect()
-}
-
-fn put_values(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &[u8])> {
-    snapshot.entries.iter().filter_map(|entry| match &entry.operation {
-        Operation::Put(value) => Some((entry.key.as_str(), value.as_slice())),
-        Operation::Known | Operation::Removed => None,
-    })
-}
-
-async fn write(bus: &dyn Bus, bucket: &BucketSpec, key: &str, value: &Value) -> Result<(), BusError> {
-    let encoded = match value {
-        Value::Info(info) => Encoding::Json.encode(info),
-        Value::State(state) => Encoding::Json.encode(state),
-        Value::Absent => return bus.delete(bucket.name, key).await,
-    };
-    let document = encoded.map_err(|error| BusError {
-        operation: "encode",
-        object: key.to_owned(),
-        kind: ErrorKind::Refused,
-        message: error.to_string(),
-    })?;
-    bus.put(bucket.name, key, Bytes::from(document)).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -131,6 +131,11 @@ impl FakeBus {
         self.world().fail_next(call, Lost::Call(error));
     }
 
+    /// From now on puts to this object are refused, as `bucket/key`; None: to none.
+    pub fn refuse(&self, object: Option<&str>) {
+        self.world().refused = object.map(str::to_owned);
+    }
+
     /// The next such call does what it should, and fails with `Timeout`.
     pub fn lose_next_answer(&self, call: Call) {
         self.world().fail_next(call, Lost::Answer);
@@ -171,6 +176,9 @@ impl FakeBus {
         let mut world = self.world();
         world.journal.push(format!("{} {object}", call.as_str()));
         self.connected(call.as_str(), object)?;
+        if call == Call::Put && world.refused.as_deref() == Some(object) {
+            return Err(error(call.as_str(), object, ErrorKind::Refused, "refused by the test"));
+        }
         match world.failure(call) {
             Some(Lost::Call(kind)) => Err(error(call.as_str(), object, kind, "failed by the test")),
             Some(Lost::Answer) => {
@@ -223,6 +231,17 @@ impl Bus for FakeBus {
     async fn put(&self, bucket: &str, key: &str, value: Bytes) -> Result<u64> {
         self.call(Call::Put, &format!("{bucket}/{key}"), |world| {
             world.open("put", bucket)?;
+            Ok(world.write(bucket, key, Operation::Put(value.into())))
+        })
+    }
+
+    async fn put_over(&self, bucket: &str, key: &str, value: Bytes, last: u64) -> Result<u64> {
+        let object = format!("{bucket}/{key}");
+        self.call(Call::Put, &object, |world| {
+            world.open("put", bucket)?;
+            if world.revision(bucket, key) != last {
+                return Err(error("put", &object, ErrorKind::Overtaken, "wrong last sequence"));
+            }
             Ok(world.write(bucket, key, Operation::Put(value.into())))
         })
     }

@@ -88,6 +88,10 @@ impl Bus for NatsBus {
         bucket::put(&self.calls, bucket, key, value).await
     }
 
+    async fn put_over(&self, bucket: &str, key: &str, value: Bytes, last: u64) -> Result<u64> {
+        bucket::put_over(&self.calls, bucket, key, value, last).await
+    }
+
     async fn delete(&self, bucket: &str, key: &str) -> Result<()> {
         bucket::delete(&self.calls, bucket, key).await
     }

@@ -7,11 +7,11 @@ use super::source::{Entry, Operation, Snapshot};
 use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::{Code, DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
+use objections::{quarantine, refusal, removal_held, shorten};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Longest refusal in a state, in bytes: a document can have thousands of problems.
-const MESSAGE_CAP: usize = 2000;
+mod objections;
 
 /// What the reconciler of a deployment should be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,11 @@ pub struct Book {
     duties: BTreeMap<DeploymentName, Duty>,
     known: BTreeMap<DeploymentName, Known>,
     told: BTreeMap<DeploymentName, DeploymentState>,
+    /// Absent from the bucket, which alone removes nothing.
+    held: BTreeSet<DeploymentName>,
+    /// Known from the ledger, and their reconcilers have not looked yet: what the process before this one
+    /// told of them is nearer to the truth than that nothing is known.
+    unseen: BTreeSet<DeploymentName>,
 }
 
 impl Book {
@@ -64,11 +69,16 @@ impl Book {
             duties: BTreeMap::new(),
             known: BTreeMap::new(),
             told: BTreeMap::new(),
+            held: BTreeSet::new(),
+            unseen: BTreeSet::new(),
             records: records.clone(),
         };
         for record in records.into_values() {
             book.saved(record);
         }
+        let runs =
+            |(name, duty): (&DeploymentName, &Duty)| matches!(duty, Duty::Run(_)).then(|| name.clone());
+        book.unseen = book.duties.iter().filter_map(runs).collect();
         book
     }
 
@@ -84,7 +94,7 @@ impl Book {
         for (name, verdict) in verdicts {
             self.apply(name, verdict, &mut judged);
         }
-        self.hold(&held);
+        self.hold(held);
         self.forget_unfounded(snapshot, &mut judged);
         let moved = self.followed.as_ref().is_none_or(|before| before.incarnation != followed.incarnation);
         if moved || !judged.records.is_empty() {
@@ -136,27 +146,42 @@ impl Book {
     }
 
     fn take(&mut self, record: Record, judged: &mut Judged) {
+        self.release_held(&record.name);
         self.records.insert(record.name.clone(), record.clone());
         judged.records.push(record);
     }
 
     fn object(&mut self, name: DeploymentName, code: Code, message: String) {
+        self.release_held(&name);
         let message = shorten(message);
         self.known.entry(name).or_default().objection = Some(Objection { code, message });
     }
 
     /// Marks the removals that are held now, and no others.
-    fn hold(&mut self, held: &BTreeSet<DeploymentName>) {
-        for (name, known) in &mut self.known {
-            let marked = known.objection.as_ref().is_some_and(|o| o.code == Code::RemovalHeld);
-            if held.contains(name) && known.objection.is_none() {
-                let message = format!(
-                    "its key is gone, but that alone removes nothing; `fleetctl confirm` removes {name}"
-                );
-                known.objection = Some(Objection { code: Code::RemovalHeld, message });
-            } else if marked && !held.contains(name) {
-                known.objection = None;
-            }
+    fn hold(&mut self, held: BTreeSet<DeploymentName>) {
+        let before: Vec<_> = self.held.difference(&held).cloned().collect();
+        before.iter().for_each(|name| self.release_held(name));
+        self.held = held;
+        for name in self.held.clone() {
+            self.mark_held(&name);
+        }
+    }
+
+    /// Says that a removal is held, whatever was wrong with a document that is gone now. Why an accepted one
+    /// is in quarantine is still worth more.
+    fn mark_held(&mut self, name: &DeploymentName) {
+        let Some(known) = self.known.get_mut(name).filter(|_| self.held.contains(name)) else { return };
+        if known.objection.as_ref().is_none_or(|objection| objection.code != Code::Quarantined) {
+            known.objection = Some(removal_held(name));
+        }
+    }
+
+    fn release_held(&mut self, name: &DeploymentName) {
+        let was_held = self.held.remove(name);
+        if let Some(known) = self.known.get_mut(name).filter(|_| was_held)
+            && known.objection.as_ref().is_some_and(|objection| objection.code == Code::RemovalHeld)
+        {
+            known.objection = None;
         }
     }
 
@@ -184,9 +209,10 @@ impl Book {
     pub fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<Record>, NotConfirmed> {
         let mut confirmed = Vec::with_capacity(names.len());
         for name in names {
-            let known = self.known.get(name).ok_or_else(|| NotConfirmed::Unknown(name.clone()))?;
-            let held = known.objection.as_ref().is_some_and(|o| o.code == Code::RemovalHeld);
-            let record = self.records.get(name).filter(|_| held);
+            if !self.known.contains_key(name) {
+                return Err(NotConfirmed::Unknown(name.clone()));
+            }
+            let record = self.records.get(name).filter(|_| self.held.contains(name));
             let record = record.ok_or_else(|| NotConfirmed::NotHeld(name.clone()))?;
             confirmed.push(judge::confirmed(record));
         }
@@ -229,11 +255,22 @@ impl Book {
     /// A record is durable: it may be acted on. Returns the duty, when it changed.
     pub fn saved(&mut self, record: Record) -> Option<Duty> {
         let name = record.name.clone();
+        let duty = self.settle(record);
+        self.mark_held(&name);
+        if !matches!(self.duties.get(&name), Some(Duty::Run(_))) {
+            self.unseen.remove(&name);
+        }
+        duty
+    }
+
+    fn settle(&mut self, record: Record) -> Option<Duty> {
+        let name = record.name.clone();
         let known = self.known.entry(name.clone()).or_default();
         let before = self.durable.insert(name.clone(), record.clone());
         match &record.wanted {
             ledger::Wanted::Removed => {
                 (known.removing, known.objection) = (true, None);
+                self.held.remove(&name);
                 self.duties.insert(name, Duty::Vanish);
                 Some(Duty::Vanish)
             }
@@ -293,6 +330,7 @@ impl Book {
     pub fn reported(&mut self, name: &DeploymentName, report: Report) {
         if let Some(known) = self.known.get_mut(name) {
             known.report = Some(report);
+            self.unseen.remove(name);
         }
     }
 
@@ -317,8 +355,9 @@ impl Book {
 
     /// The states that changed since they were last told.
     pub fn changes(&mut self, at: Timestamp) -> Vec<DeploymentState> {
-        let Self { known, told, device, .. } = self;
-        let states = known.iter().map(|(name, known)| known.state(device, name, at));
+        let Self { known, told, device, unseen, .. } = self;
+        let seen = known.iter().filter(|(name, _)| !unseen.contains(*name));
+        let states = seen.map(|(name, known)| known.state(device, name, at));
         let changed: Vec<_> = states.filter(|state| is_change(told.get(&state.deployment), state)).collect();
         told.extend(changed.iter().map(|state| (state.deployment.clone(), state.clone())));
         changed
@@ -334,7 +373,7 @@ impl Book {
             u32::try_from(n).unwrap_or(u32::MAX)
         };
         DeploymentCounts {
-            total: u32::try_from(self.told.len()).unwrap_or(u32::MAX),
+            total: u32::try_from(self.known.len()).unwrap_or(u32::MAX),
             running: count(&[Phase::Running, Phase::Completed]),
             failed: count(&[Phase::Failed]),
         }
@@ -347,40 +386,8 @@ impl Book {
     }
 
     pub fn has_held(&self) -> bool {
-        let codes = self.known.values().filter_map(|known| known.objection.as_ref());
-        codes.into_iter().any(|objection| objection.code == Code::RemovalHeld)
+        !self.held.is_empty()
     }
-}
-
-/// Why an accepted document is not acted on, and what ends that.
-fn quarantine(record: &Record) -> Option<Objection> {
-    let why = record.trial.quarantined.as_ref()?;
-    let revision = record.revision;
-    let message = format!(
-        "revision {revision}: {why}; its containers are left as they are until another document is applied, \
-         or `fleetctl reconcile` of this deployment has it tried again"
-    );
-    Some(Objection { code: Code::Quarantined, message: shorten(message) })
-}
-
-/// Why a document cannot be accepted.
-fn refusal(record: &Record) -> Option<(Code, String)> {
-    use fleet_contracts::desired::Refusal;
-    let ledger::Wanted::Present(document) = &record.wanted else { return None };
-    let refusal = Wanted::read(document, record.revision).err()?;
-    let code = match refusal {
-        Refusal::UnsupportedType(_) => Code::UnsupportedType,
-        Refusal::InvalidSpec(_) => Code::InvalidSpec,
-    };
-    Some((code, format!("revision {}: {refusal}", record.revision)))
-}
-
-fn shorten(mut message: String) -> String {
-    if message.len() > MESSAGE_CAP {
-        message.truncate(message.floor_char_boundary(MESSAGE_CAP));
-        message.push('…');
-    }
-    message
 }
 
 #[cfg(test)]

@@ -74,6 +74,12 @@ pub fn snapshot(
 /// another one), a full snapshot is needed.
 pub fn hint(records: &Records, followed: &Followed, name: &DeploymentName, entry: &Entry) -> Option<Verdict> {
     let record = records.get(name);
+    // A put of something unknown that the bucket held already when it was last seen whole: a late one, of what
+    // may have been removed and forgotten since, or another bucket's.
+    let is_late = entry.revision <= followed.last_sequence && entry.operation != Operation::Removed;
+    if record.is_none() && is_late {
+        return None;
+    }
     match entry_verdict(record, &followed.incarnation, name, entry) {
         Verdict::Stale { .. } => None,
         verdict => Some(verdict),

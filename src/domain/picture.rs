@@ -270,6 +270,11 @@ impl Picture {
         self.order == Order::Vanish && self.is_empty() && !self.network_gone
     }
 
+    /// Whether anything can be said: something was seen, or it is known why nothing can be.
+    pub fn has_looked(&self) -> bool {
+        self.seen || self.blinded.is_some()
+    }
+
     /// Whether nothing is left at all.
     pub fn is_gone(&self) -> bool {
         self.order == Order::Vanish && self.is_empty() && self.network_gone

@@ -25,9 +25,13 @@ pub enum Reporter {
         key: Key,
         value: Value,
         result: Result<(), BusError>,
+        /// Whether the bucket had to be made first.
+        created: bool,
     },
     Pulsed,
     RetryDue,
+    /// A key that was refused may be tried again.
+    Rested,
 }
 
 /// What is published under one KV key each.

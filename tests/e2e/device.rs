@@ -1,6 +1,7 @@
 //! One device: the agent, a podman of its own, a nats-server of its own. All of it goes with the
 //! test, also when that panics.
 use crate::agent::{Agent, Log, command};
+use crate::nats_link::Link;
 use crate::nats_world::{NatsServer, Version};
 use crate::observe::{self, Life, Seen};
 use crate::operator::Operator;
@@ -33,6 +34,16 @@ impl Device {
         let mut device = Self::without_agent().await;
         device.boot();
         device
+    }
+
+    /// Everything is there, and the agent runs and reaches the server by a way that can be cut.
+    pub async fn behind_a_link() -> (Self, Link) {
+        let mut device = Self::without_agent().await;
+        let link = Link::to(&device.nats.url()).await;
+        let config = std::fs::read_to_string(device.config()).unwrap();
+        std::fs::write(device.config(), config.replace(&device.nats.url(), link.url())).unwrap();
+        device.boot();
+        (device, link)
     }
 
     /// Everything is there but the agent.
@@ -182,6 +193,12 @@ impl Device {
 
     pub fn containers(&self) -> BTreeMap<String, Seen> {
         observe::containers(&self.world)
+    }
+
+    /// Waits until the agent says something that it has not said yet.
+    pub async fn beats(&self) {
+        let now = self.heartbeat("a heartbeat", |_| true).await["seq"].as_u64().unwrap();
+        self.heartbeat("another heartbeat", |beat| beat["seq"].as_u64().unwrap() > now).await;
     }
 
     pub fn lives(&self) -> Lives {

@@ -25,6 +25,8 @@ mod stories_of_documents;
 mod stories_of_hands;
 mod stories_of_hangs;
 mod stories_of_heartbeats;
+mod stories_of_identities;
+mod stories_of_links;
 mod stories_of_memory;
 mod stories_of_panics;
 mod stories_of_podman;
@@ -36,8 +38,12 @@ mod stories_of_running;
 mod stories_of_servers;
 mod stories_of_services;
 mod stories_of_signals;
+mod stories_of_sources;
+mod stories_of_sources_made_anew;
 mod stories_of_updates;
 
+#[path = "../support/nats_link.rs"]
+mod nats_link;
 #[path = "../support/nats_world.rs"]
 mod nats_world;
 #[path = "../support/podman_proxy.rs"]

@@ -51,6 +51,37 @@ impl Operator {
         stream.purge().filter(self.desired(deployment)).await.unwrap();
     }
 
+    /// What `nats kv purge` leaves (`rollup` is `sub`), or what a slip of the hand leaves (`all`).
+    pub async fn purge(&self, deployment: &str, rollup: &str) {
+        let mut headers = HeaderMap::new();
+        headers.insert("KV-Operation", "PURGE");
+        headers.insert("Nats-Rollup", rollup);
+        let publishing = self.js.publish_with_headers(self.desired(deployment), headers, Bytes::new());
+        publishing.await.unwrap().await.unwrap();
+    }
+
+    /// The bucket of desired state, as `nats kv add` makes it.
+    pub async fn make_source(&self) {
+        let config = jetstream::stream::Config {
+            name: "KV_desired-state".into(),
+            subjects: vec!["$KV.desired-state.>".into()],
+            max_messages_per_subject: 8,
+            allow_rollup: true,
+            deny_delete: true,
+            ..Default::default()
+        };
+        self.js.create_stream(config).await.unwrap();
+    }
+
+    /// Names of the consumers of a bucket.
+    pub async fn consumers(&self, bucket: &str) -> Result<Vec<String>, String> {
+        let subject = format!("$JS.API.CONSUMER.NAMES.KV_{bucket}");
+        let answer = self.client.request(subject, Bytes::new()).await.map_err(|error| error.to_string())?;
+        let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
+        let names = answer["consumers"].as_array().cloned().unwrap_or_default();
+        Ok(names.iter().map(|name| name.as_str().unwrap().to_owned()).collect())
+    }
+
     fn desired(&self, deployment: &str) -> String {
         format!("$KV.desired-state.{}.{deployment}", self.device)
     }

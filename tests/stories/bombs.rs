@@ -93,6 +93,10 @@ impl Bus for Bomb<Arc<dyn Bus>> {
         self.1.passes(&format!("put {bucket}"));
         self.0.put(bucket, key, value).await
     }
+    async fn put_over(&self, bucket: &str, key: &str, value: Bytes, last: u64) -> bus::Result<u64> {
+        self.1.passes(&format!("put {bucket}"));
+        self.0.put_over(bucket, key, value, last).await
+    }
     async fn delete(&self, bucket: &str, key: &str) -> bus::Result<()> {
         self.0.delete(bucket, key).await
     }

@@ -37,6 +37,8 @@ pub struct Story {
     parts: Parts,
     root: Option<Root>,
     boots: u32,
+    /// What the names of its processes begin with.
+    card: &'static str,
 }
 
 /// A device, its agent not running yet, its bus not connected. Images `demo:1` to `demo:3` are there.
@@ -48,7 +50,7 @@ impl Story {
         ["demo:1", "demo:2", "demo:3"].iter().for_each(|image| runtime.add_image(image));
         let (disk, lock) = (Arc::new(Disk::new(runtime.clone())), Arc::new(FakeOwner::new(true)));
         let parts = parts(device, &runtime, &bus, disk.clone(), lock.clone());
-        Self { runtime, bus, disk, lock, parts, root: None, boots: 0 }
+        Self { runtime, bus, disk, lock, parts, root: None, boots: 0, card: "i" }
     }
 
     /// A device whose agent is up and connected.
@@ -56,6 +58,14 @@ impl Story {
         let mut story = Self::new();
         story.bus.connect();
         story.boot().await;
+        story
+    }
+
+    /// Another device that was given this one's id, on the same bus, its agent not running yet.
+    pub fn clone_of(other: &Story) -> Self {
+        let mut story = Self::new();
+        (story.bus, story.card) = (other.bus.clone(), "clone");
+        story.parts.bus = Arc::new(other.bus.clone());
         story
     }
 
@@ -69,7 +79,7 @@ impl Story {
     pub async fn boot(&mut self) {
         assert!(self.root.is_none(), "one agent at a time");
         self.boots += 1;
-        self.parts.identity.instance = format!("i{}", self.boots);
+        self.parts.identity.instance = format!("{}{}", self.card, self.boots);
         self.root = Some(tree::run(self.parts.clone()).await);
     }
 

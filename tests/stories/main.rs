@@ -13,6 +13,7 @@ mod chaos;
 mod convergence;
 mod crash_loop;
 mod crashes;
+mod identity;
 mod isolation;
 mod ledger;
 mod offline;

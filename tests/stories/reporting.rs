@@ -172,3 +172,57 @@ async fn a_state_that_was_written_although_its_answer_was_lost_is_corrected() {
     story.runs("web", revision).await;
     assert_eq!(story.state("web").unwrap().container_ids, running.container_ids);
 }
+
+/// As after a server's disk was lost.
+#[tokio::test(start_paused = true)]
+async fn after_the_whole_store_was_lost_everything_is_told_again_although_nothing_changed() {
+    let story = Story::begin().await;
+    let revision = story.apply_and_run("web", demo("demo:1")).await;
+    story.until("the device is told", |s| info(s).is_some()).await;
+    let (before, pids) = (info(&story).unwrap(), story.pids());
+    story.bus.disconnect();
+    for bucket in [DEVICE_STATE, DEVICE_INFO, "device-heartbeat", "desired-state"] {
+        story.bus.wipe(bucket);
+    }
+    story.pass(seconds(10)).await;
+    story.bus.connect();
+    story.until("the state is told", |s| s.is_running("web", revision)).await;
+    let again = |s: &Story| info(s).is_some_and(|info| info.inventory == before.inventory);
+    story.until("the device is told", again).await;
+    story.until("a heartbeat is there", |s| s.says("source-missing")).await;
+    assert_eq!(story.pids(), pids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_of_states_that_is_made_again_gets_also_those_that_did_not_change() {
+    let story = Story::begin().await;
+    let web = story.apply_and_run("web", demo("demo:1")).await;
+    let shop = story.apply_and_run("shop", demo("demo:1")).await;
+    story.pass(TICK).await;
+    story.bus.wipe(DEVICE_STATE);
+    story.runtime.kill("fleet-web.a");
+    story.until("both are told", |s| s.is_running("web", web) && s.is_running("shop", shop)).await;
+}
+
+/// A reader may have seen `Running` for weeks; nothing happened to the container.
+#[tokio::test(start_paused = true)]
+async fn a_restart_of_the_agent_is_no_change_of_a_deployment() {
+    let mut story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    story.pass(TICK).await;
+    let (puts, pulses) =
+        (story.puts("device-state/state.d1.web"), story.bus.published("device-state.d1").len());
+    story.crash().await;
+    story.boot().await;
+    story.pass(4 * TICK).await;
+    story.restart_actor("deployments").await;
+    story.pass(4 * TICK).await;
+    let told: Vec<Phase> = (story.bus.published("device-state.d1")[pulses..].iter())
+        .filter_map(|payload| match Encoding::MessagePack.decode::<Pulse>(payload).unwrap().kind {
+            PulseKind::State { state } => Some(state.phase),
+            PulseKind::Heartbeat { .. } | PulseKind::Unknown => None,
+        })
+        .collect();
+    assert!(!told.is_empty() && told.iter().all(|phase| *phase == Phase::Running), "{told:?}");
+    assert_eq!(story.puts("device-state/state.d1.web"), puts);
+}

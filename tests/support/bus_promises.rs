@@ -118,6 +118,17 @@ pub async fn an_empty_snapshot_ends<W: World>() {
     assert_eq!(followed.snapshot.entries, []);
 }
 
+pub async fn a_put_over_a_revision_is_refused_when_the_key_was_written_since<W: World>() {
+    let (_world, bus) = ready::<W>().await;
+    let first = put(&bus, "d1.web", "one").await;
+    put(&bus, "d2.web", "of no concern").await;
+    let second = bus.put_over(BUCKET.name, "d1.web", "two".into(), first).await.unwrap();
+    assert!(second > first);
+    let refused = bus.put_over(BUCKET.name, "d1.web", "three".into(), first).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Overtaken);
+    assert_eq!(entry(&snapshot(&bus, &[]).await, "d1.web").operation, value("two"));
+}
+
 pub async fn delete_markers_are_seen<W: World>() {
     let (_world, bus) = ready::<W>().await;
     let written = put(&bus, "d1.web", "one").await;

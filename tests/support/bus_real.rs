@@ -122,6 +122,90 @@ pub async fn a_value_whose_key_was_purged_is_a_marker<W: RealWorld>() {
     assert_eq!(last, Operation::Removed);
 }
 
+/// From 2.11 on, in a bucket whose operator wants marks of it.
+pub async fn a_value_whose_time_ran_out_is_a_marker<W: RealWorld>() {
+    let mut world = W::new().await;
+    let bus = world.bus();
+    connected(&bus).await;
+    let client = world.real().server.client().await;
+    let config = serde_json::json!({
+        "name": format!("KV_{}", BUCKET.name), "subjects": [format!("$KV.{}.>", BUCKET.name)],
+        "max_msgs_per_subject": 1, "allow_msg_ttl": true, "allow_rollup_hdrs": true,
+        "subject_delete_marker_ttl": 3_600_000_000_000_u64,
+    });
+    let making =
+        client.request(format!("$JS.API.STREAM.CREATE.KV_{}", BUCKET.name), config.to_string().into());
+    let made = String::from_utf8(making.await.unwrap().payload.to_vec()).unwrap();
+    assert!(!made.contains("error"), "{made}");
+    let mut followed = bus.follow(BUCKET.name, "d1.>").await.unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-TTL", "1s");
+    let subject = format!("$KV.{}.d1.web", BUCKET.name);
+    client.publish_with_headers(subject, headers, "one".into()).await.unwrap();
+    let first = followed.changes.next().await.unwrap().unwrap();
+    assert_eq!(first.operation, Operation::Put(b"one".to_vec()));
+    let second = followed.changes.next().await.unwrap().unwrap();
+    assert_eq!(second.operation, Operation::Removed);
+    assert_eq!(snapshot(&bus, &[]).await.entries[0].operation, Operation::Removed);
+}
+
+const FLEET: usize = 200;
+
+/// A bus of one of many devices, and the watch that it holds.
+async fn follow(bus: &Arc<dyn Bus>) -> fleet_agent::bus::Followed {
+    loop {
+        match bus.follow(BUCKET.name, "d1.>").await {
+            Ok(followed) => return followed,
+            // What all of them do at once may take the server longer than the deadline.
+            Err(_) => drop(connected(bus).await),
+        }
+    }
+}
+
+pub async fn two_hundred_agents_come_back_spread_over_twenty_seconds() {
+    let mut real = Real::start(crate::nats_world::Version::Installed).await;
+    let mut fleet: Vec<Arc<dyn Bus>> = Vec::new();
+    for _ in 0..FLEET {
+        let none = CredentialSettings::None;
+        fleet.push(Arc::new(NatsBus::new(settings(&real.server), none.build()).await.unwrap()));
+    }
+    connected(&fleet[0]).await;
+    fleet[0].create(&BUCKET).await.unwrap();
+    let mut watches = Vec::new();
+    for bus in &fleet {
+        connected(bus).await;
+        watches.push(follow(bus).await);
+    }
+    real.server.down().await;
+    for bus in &fleet {
+        disconnected(bus).await;
+    }
+    drop(watches);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    real.server.up().await;
+    let back: Vec<_> = (fleet.iter().cloned())
+        .map(|bus| {
+            tokio::spawn(async move {
+                let mut link = bus.link();
+                let up = link.wait_for(|state| matches!(state, LinkState::Connected { .. }));
+                // The widest wait is 30 s.
+                tokio::time::timeout(Duration::from_secs(90), up).await.unwrap().unwrap();
+                let at = tokio::time::Instant::now();
+                (at, follow(&bus).await)
+            })
+        })
+        .collect();
+    let (mut times, mut watches) = (Vec::new(), Vec::new());
+    for device in back {
+        let (at, followed) = device.await.unwrap();
+        times.push(at);
+        watches.push(followed);
+    }
+    let spread = *times.iter().max().unwrap() - *times.iter().min().unwrap();
+    assert!(spread >= Duration::from_secs(20), "all were back within {spread:?}");
+    eventually("one consumer each is left", async || (consumers(&real).await == FLEET).then_some(())).await;
+}
+
 /// 40 MB: more than the server sends without hearing from the client, so flow control takes part.
 pub async fn many_and_large_values_arrive_whole<W: RealWorld>() {
     let (_world, bus) = ready::<W>().await;

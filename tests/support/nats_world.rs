@@ -102,7 +102,7 @@ impl NatsServer {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         let port = self.port.map_or("-1".into(), |p| p.to_string());
-        command.args(["-a", "127.0.0.1", "-p", &port, "-js", "--name", "test-server"]);
+        command.args(["-a", "127.0.0.1", "-p", &port, "-m", "-1", "-js", "--name", "test-server"]);
         command.arg("-sd").arg(self.dir.path().join("data"));
         command.arg("--ports_file_dir").arg(self.dir.path());
         if let Some(token) = &self.token {
@@ -127,9 +127,42 @@ impl NatsServer {
         assert!(status.unwrap().success());
     }
 
+    /// A copy of its data. It must be down.
+    pub fn backup(&self) -> TempDir {
+        assert!(self.child.is_none(), "copied while it runs");
+        let copy = tempfile::Builder::new().prefix("fleet-nats-copy-").tempdir().unwrap();
+        copy_tree(&self.dir.path().join("data"), &copy.path().join("data"));
+        copy
+    }
+
+    /// Puts a copy in the place of its data. It must be down.
+    pub fn restore(&self, copy: &TempDir) {
+        self.wipe();
+        copy_tree(&copy.path().join("data"), &self.dir.path().join("data"));
+    }
+
+    /// What its monitoring says, as JSON.
+    pub fn monitoring(&self, path: &str) -> serde_json::Value {
+        let url = format!("{}/{path}", self.ports()["monitoring"][0].as_str().expect("it is on"));
+        let output = std::process::Command::new("curl").args(["--silent", "--max-time", "5", &url]).output();
+        serde_json::from_slice(&output.unwrap().stdout).unwrap()
+    }
+
+    fn ports(&self) -> serde_json::Value {
+        let pid = self.child.as_ref().and_then(Child::id).expect("it runs");
+        let name = self.binary.file_name().unwrap().to_string_lossy().into_owned();
+        let ports = std::fs::read(self.dir.path().join(format!("{name}_{pid}.ports"))).unwrap();
+        serde_json::from_slice(&ports).unwrap()
+    }
+
     /// Throws its data away. It must be down.
     pub fn wipe(&self) {
         assert!(self.child.is_none(), "wiped while it runs");
         std::fs::remove_dir_all(self.dir.path().join("data")).unwrap();
     }
+}
+
+fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+    let status = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(status.unwrap().success(), "cp -a {from:?} {to:?}");
 }

@@ -163,7 +163,16 @@ async fn the_deployment_that_ended_the_process_is_counted_on_disk_before_it_is_a
     first.reporter.next(accepted).await;
     let blamed = Blamed::new(Some((web(), "aborted by SIGABRT".into())));
     let mut second = office_of(first.store.clone(), blamed).await;
-    second.reporter.next(accepted).await;
+    let duties = async || {
+        let asked = second
+            .me
+            .ask(|reply| Message::Ask(Question::Reconcile(None, reply)), Duration::from_secs(5))
+            .await;
+        asked.ok().flatten().unwrap_or_default()
+    };
+    while duties().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     second.me.send(Message::Child(web(), ChildNews::Started));
     assert_eq!(second.reconciler.next(wanted).await, 1);
     assert_eq!(first.store.load().unwrap().records[0].trial.ends, 1);

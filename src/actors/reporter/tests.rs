@@ -141,12 +141,33 @@ async fn what_a_second_look_found_does_not_undo_what_was_sent_since_the_first() 
         key: "state.d1.web".into(),
         revision: 1,
         written_at: Timestamp::now(),
-        operation: Operation::Put(Encoding::Json.encode(&state(Phase::Running)).unwrap()),
+        operation: crate::domain::source::Operation::Put(
+            Encoding::Json.encode(&state(Phase::Running)).unwrap(),
+        ),
     };
     let incarnation = crate::domain::source::Incarnation("old".into());
     let late = Snapshot { incarnation, last_sequence: 1, entries: vec![entry] };
     desk.reporter.send(Message::Found(Ok(late)));
     desk.bus.connect();
     settle().await;
+    assert_eq!(desk.published(), Some(Phase::Running));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_refused_delays_no_other() {
+    let desk = desk().await;
+    desk.bus.connect();
+    settle().await;
+    desk.bus.refuse(Some("device-state/state.d1.web"));
+    desk.tell(Phase::Running);
+    pass(600).await;
+    let tried = desk.puts();
+    assert!((10..=30).contains(&tried), "{tried} puts in ten minutes");
+    let shop = DeploymentState { deployment: "shop".parse().unwrap(), ..state(Phase::Running) };
+    desk.reporter.send(Message::State(Box::new(shop)));
+    settle().await;
+    assert!(desk.bus.get_raw(DEVICE_STATE, "state.d1.shop").is_some());
+    desk.bus.refuse(None);
+    pass(60).await;
     assert_eq!(desk.published(), Some(Phase::Running));
 }

@@ -76,6 +76,7 @@ pub(super) struct World {
     incarnations: u64,
     pub clock: i64,
     pub snapshots_late_by: Duration,
+    pub refused: Option<String>,
     pub journal: Vec<String>,
     pub service: Option<mpsc::Sender<Request>>,
 }
@@ -91,6 +92,7 @@ impl Default for World {
             incarnations: 0,
             clock: START,
             snapshots_late_by: Duration::ZERO,
+            refused: None,
             journal: Vec::new(),
             service: None,
         }
@@ -151,6 +153,12 @@ impl World {
             Operation::Put(value) => Some(value.clone()),
             Operation::Known | Operation::Removed => None,
         }
+    }
+
+    /// Of the key's last entry; 0 when there is none.
+    pub fn revision(&self, bucket: &str, key: &str) -> u64 {
+        let entry = self.buckets.get(bucket).and_then(|bucket| bucket.entries.get(key));
+        entry.map_or(0, |entry| entry.revision)
     }
 
     pub fn keys(&self, bucket: &str) -> Vec<String> {

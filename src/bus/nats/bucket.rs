@@ -3,6 +3,7 @@ use super::calls::{Calls, Failure};
 use crate::bus::{BucketSpec, ErrorKind, Result};
 use crate::domain::source::Incarnation;
 use async_nats::HeaderMap;
+use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use async_nats::jetstream::{ErrorCode, context};
@@ -108,6 +109,16 @@ fn config(spec: &BucketSpec) -> Config {
 pub(super) async fn put(calls: &Calls, bucket: &str, key: &str, value: Bytes) -> Result<u64> {
     let subject = subject_of(bucket, key);
     let putting = async { calls.js.publish(subject, value).await?.await };
+    let acknowledged = calls.call("put", &format!("{bucket}/{key}"), putting).await?;
+    Ok(acknowledged.sequence)
+}
+
+/// The server compares: no second request, and no moment between a look and the write.
+pub(super) async fn put_over(calls: &Calls, bucket: &str, key: &str, value: Bytes, last: u64) -> Result<u64> {
+    let subject = subject_of(bucket, key);
+    let mut headers = HeaderMap::new();
+    headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
+    let putting = async { calls.js.publish_with_headers(subject, headers, value).await?.await };
     let acknowledged = calls.call("put", &format!("{bucket}/{key}"), putting).await?;
     Ok(acknowledged.sequence)
 }

@@ -126,11 +126,10 @@ impl Failure for context::PublishError {
             Kind::StreamNotFound => ErrorKind::BucketMissing,
             Kind::TimedOut => ErrorKind::Timeout,
             Kind::BrokenPipe => ErrorKind::Disconnected,
-            Kind::WrongLastMessageId
-            | Kind::WrongLastSequence
-            | Kind::MaxAckPending
-            | Kind::MaxPayloadExceeded
-            | Kind::Other => ErrorKind::Refused,
+            Kind::WrongLastSequence => ErrorKind::Overtaken,
+            Kind::WrongLastMessageId | Kind::MaxAckPending | Kind::MaxPayloadExceeded | Kind::Other => {
+                ErrorKind::Refused
+            }
         }
     }
 }

@@ -111,3 +111,65 @@ fn one_end_is_forgotten_with_the_document_that_caused_it() {
     record = put(&mut next, "b", 2);
     assert_eq!(record.trial, Trial::default());
 }
+
+fn names() -> Vec<DeploymentName> {
+    vec![name()]
+}
+
+fn empty() -> Snapshot {
+    Snapshot { incarnation: Incarnation("i".into()), last_sequence: 9, entries: vec![] }
+}
+
+#[test]
+fn a_held_removal_can_be_confirmed_whatever_became_of_the_last_put() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    let bad = Entry { operation: Operation::Put(b"no document".to_vec()), ..entry("b", 2) };
+    book.hint(&bad).unwrap();
+    assert_eq!(code(&mut book), Some(Code::InvalidSpec));
+    assert!(book.confirm(&names()).is_err(), "its key is there");
+    book.snapshot(&empty());
+    assert_eq!((code(&mut book), book.has_held()), (Some(Code::RemovalHeld), true));
+    let record = book.confirm(&names()).unwrap().remove(0);
+    assert_eq!(book.saved(record), Some(Duty::Vanish));
+    assert!(!book.has_held());
+}
+
+#[test]
+fn a_held_removal_of_what_is_in_quarantine_is_told_as_quarantine_and_can_be_confirmed() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    book.snapshot(&empty());
+    let record = book.parked(&name(), "it panicked").unwrap();
+    book.saved(record);
+    assert_eq!((code(&mut book), book.has_held()), (Some(Code::Quarantined), true));
+    book.snapshot(&empty());
+    assert_eq!(code(&mut book), Some(Code::Quarantined));
+    assert_eq!(book.confirm(&names()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_refused_document_under_a_held_key_ends_the_hold() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    book.snapshot(&empty());
+    let bad = Entry { operation: Operation::Put(b"no document".to_vec()), ..entry("b", 12) };
+    book.hint(&bad).unwrap();
+    assert_eq!((code(&mut book), book.has_held()), (Some(Code::InvalidSpec), false));
+    assert!(book.confirm(&names()).is_err());
+}
+
+#[test]
+fn what_the_ledger_holds_is_told_when_its_reconciler_has_looked() {
+    let record = put(&mut book(vec![]), "a", 1);
+    let mut next = book(vec![record]);
+    let at = Timestamp::from_unix_seconds(1_900_000_000).unwrap();
+    assert_eq!((next.changes(at), next.counts().total), (vec![], 1));
+    next.reported(
+        &name(),
+        Report { revision: 1, phase: Phase::Running, error: None, services: BTreeMap::new() },
+    );
+    assert_eq!(state(&mut next).phase, Phase::Running);
+}
+
+mod delivery;
