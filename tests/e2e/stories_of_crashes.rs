@@ -1,7 +1,8 @@
 //! `kill -9` of the agent between any two steps. What is there afterwards is read from /proc and from podman.
 use crate::device::Device;
 use crate::documents::{deployment, script, with};
-use crate::observe;
+use crate::observe::{self, Seen};
+use crate::podman_world::{DEMO_IMAGE, PodmanWorld};
 use crate::witness::{self, Witness};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -153,6 +154,66 @@ async fn a_kill_between_the_steps_of_a_replace_ends_with_the_new_one_alone() {
         assert!(work_with_a_kill(&mut scene, name, Work::Replace, point).await, "{point}");
     }
     scene.witness.never_saw_two();
+}
+
+/// The only container of this deployment that was made from a document of this digest.
+fn made_from(device: &Device, name: &str, digest: &str) -> Seen {
+    let all = device.containers();
+    let is_it = |(other, seen): &(&String, &Seen)| {
+        other.starts_with(&format!("fleet-{name}.")) && seen.labels[DIGEST] == digest
+    };
+    let found: Vec<&Seen> = all.iter().filter(is_it).map(|(_, seen)| seen).collect();
+    assert_eq!(found.len(), 1, "{all:#?}");
+    found[0].clone()
+}
+
+const DIGEST: &str = "io.fleet.spec-digest";
+
+#[tokio::test]
+async fn what_was_made_before_a_kill_is_used_after_it_and_is_what_an_undisturbed_agent_makes() {
+    let mut scene = Scene::new().await;
+    let cases = [
+        ("one", Work::First, "after:Create"),
+        ("two", Work::Replace, "after:Create"),
+        ("three", Work::Replace, "after:Start"),
+    ];
+    for (name, work, point) in cases {
+        scene.device.apply(name, marked(name, &["a"], 2)).await;
+        let digest = scene.device.containers()[&format!("fleet-{name}.a")].labels[DIGEST].clone();
+        scene.device.operator.delete(name).await;
+        scene.soon("it is gone", &[("other.a", "1")]).await;
+        if work == Work::Replace {
+            scene.device.apply(name, marked(name, &["a"], 1)).await;
+        }
+        scene.device.arm(point, "kill");
+        let revision = scene.device.put(name, marked(name, &["a"], 2)).await;
+        scene.device.happened(point).await;
+        let end = scene.device.agent.take().unwrap().ended().await;
+        assert_eq!(end.signal(), Some(9), "at {point}: {end}");
+        let before = made_from(&scene.device, name, &digest);
+        assert_eq!(before.life.is_some(), point == "after:Start", "{work:?} {point}");
+        scene.device.boot();
+        scene.device.running(name, revision).await;
+        scene.exactly(point, &[("other.a", "1"), (&format!("{name}.a"), "2")]).await;
+        let after = made_from(&scene.device, name, &digest);
+        assert_eq!(after.id, before.id, "{work:?} {point}");
+        assert!(before.life.is_none() || before.life == after.life, "{work:?} {point}");
+        scene.device.operator.delete(name).await;
+        scene.soon("it is gone", &[("other.a", "1")]).await;
+    }
+    scene.witness.never_saw_two();
+}
+
+/// One who never sees anything would be content with everything.
+#[test]
+#[should_panic(expected = "had two live containers at once")]
+fn the_witness_sees_two_live_containers_of_one_slot() {
+    let (world, witness) = (PodmanWorld::new(), Witness::new());
+    let run = format!(": {}; sleep 86400 & wait", witness::mark("web", "a"));
+    for _ in 0..2 {
+        world.podman(&["run", "--detach", "--network", "none", DEMO_IMAGE, "sh", "-c", &run]);
+    }
+    witness.never_saw_two();
 }
 
 #[tokio::test]

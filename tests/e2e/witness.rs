@@ -27,12 +27,16 @@ impl Witness {
         let ended = ends.clone();
         let thread = std::thread::spawn(move || {
             let mut twins = BTreeSet::new();
-            while !ended.load(Ordering::Relaxed) {
+            loop {
+                // Asked before it looks: what is there at the end is looked at, too.
+                let is_last = ended.load(Ordering::Relaxed);
                 let slots = live();
                 twins.extend(slots.into_iter().filter(|(_, pids)| pids.len() > 1).map(|(slot, _)| slot));
+                if is_last {
+                    return twins;
+                }
                 sleep(EVERY);
             }
-            twins
         });
         Self { ends, thread: Some(thread) }
     }
