@@ -86,6 +86,28 @@ async fn a_document_that_aborts_the_process_is_quarantined_after_the_second_end(
     undisturbed(&device, &before).await;
 }
 
+/// Neither takes the count from the other.
+#[tokio::test]
+async fn two_documents_that_abort_the_process_are_both_quarantined_after_two_ends_each() {
+    let mut device = neighbours().await;
+    let before = device.lives();
+    for name in ["bad", "worse"] {
+        device.apply(name, deployment(&[steady("x")])).await;
+        device.arm(&format!("want:{name}"), "abort always");
+    }
+    device.crash();
+    device.boot();
+    for _ in 1..=4 {
+        let end = device.agent.take().unwrap().ended().await;
+        assert_eq!(end.signal(), Some(SIGABRT), "{end}\n{}", device.log.tail());
+        device.boot();
+    }
+    for name in ["bad", "worse"] {
+        device.state(name, "it is quarantined", is_quarantined).await;
+    }
+    undisturbed(&device, &before).await;
+}
+
 /// `kill -9` is nobody's fault.
 #[tokio::test]
 async fn an_agent_that_is_killed_while_it_acts_on_a_document_blames_nobody() {

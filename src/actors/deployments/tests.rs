@@ -180,24 +180,17 @@ async fn the_deployment_that_ended_the_process_is_counted_on_disk_before_it_is_a
 
 /// Two documents that end the process would else take the count from each other, for ever.
 #[tokio::test(start_paused = true)]
-async fn nothing_is_acted_on_before_an_end_is_counted_unless_the_disk_refuses() {
+async fn nothing_is_acted_on_before_an_end_is_counted() {
     let mut first = office(FakeLedger::default()).await;
     let other = Entry { key: "d1.other".into(), ..entry(2) };
     first.me.send(snapshot(vec![entry(1), other]));
     first.reporter.next(accepted).await;
     pass(60).await;
-    // The read of the ledger, then the write of the count.
-    first.store.fail_next(Fail::Before(ErrorKind::StorageFull));
-    first.store.fail_next(Fail::Before(ErrorKind::StorageFull));
     let blamed = Blamed::new(Some((web(), "aborted".into())));
     let second = office_of(first.store.clone(), blamed).await;
     while second.directory.keys().is_empty() {
         settle().await;
     }
-    // The disk refused: the other one is wanted, this one is not yet.
-    assert_eq!(second.directory.keys(), ["other".parse().unwrap()]);
-    while second.directory.keys().len() < 2 {
-        pass(1).await;
-    }
-    assert_eq!(first.store.load().unwrap().records[1].trial.ends, 1);
+    let web_record = first.store.load().unwrap().records.into_iter().find(|record| record.name == web());
+    assert_eq!(web_record.map(|record| record.trial.ends), Some(1), "before anybody has a duty");
 }
