@@ -19,7 +19,7 @@ async fn bad_documents_are_refused_by_name_and_disturb_no_other() {
 
     device.put("no-json", b"{\"type\": ".to_vec()).await;
     device.put("no-type", b"{\"type\": \"PodmanV9\", \"data\": 1}".to_vec()).await;
-    device.put("not-yet", deployment(&[with(steady("a"), json!({"user": "nobody"}))])).await;
+    device.put("not-yet", deployment(&[with(steady("a"), json!({"registry_auth": "plant"}))])).await;
     let document = deployment(&[with(steady("a"), json!({"ports": ["80"], "image": ""}))]);
     let bad = device.put("was-good", document).await;
     let note = "x".repeat(256 * 1024);
@@ -28,7 +28,7 @@ async fn bad_documents_are_refused_by_name_and_disturb_no_other() {
     refused(&device, "too-big", "invalid-spec").await;
     assert!(refused(&device, "no-type", "unsupported-type").await.contains("PodmanV9"));
     let message = refused(&device, "not-yet", "invalid-spec").await;
-    assert!(message.contains("data.services[0].user"), "{message}");
+    assert!(message.contains("data.services[0].registry_auth"), "{message}");
     let message = refused(&device, "was-good", "invalid-spec").await;
     for path in ["data.services[0].ports[0]", "data.services[0].image", &format!("revision {bad}")] {
         assert!(message.contains(path), "{message}");
