@@ -1,5 +1,5 @@
 //! How long a container waits before its next start: 0, 1, 2, 4 … 300 s, ±20 %, forgotten after 600 s
-//! of running. While it is the runtime that fails, 30 s at most.
+//! of running. While it is the runtime that fails, 20 s at most.
 use super::time::Moment;
 use fleet_contracts::state::Code;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub const CALM_AFTER: Duration = Duration::from_secs(600);
 const CAP: Duration = Duration::from_secs(300);
 /// An outage is over all at once, and a minute later everything should run.
-const OUTAGE_CAP: Duration = Duration::from_secs(30);
+const OUTAGE_CAP: Duration = Duration::from_secs(20);
 /// So many failures reach that cap. More are not counted: what the container itself does afterwards
 /// does not wait for what was not its fault.
 const OUTAGE_FAILURES: u32 = 6;
@@ -91,11 +91,11 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_waited_for_half_a_minute_at_most_and_not_held_against_the_container() {
+    fn an_outage_is_waited_for_twenty_seconds_at_most_and_not_held_against_the_container() {
         let (mut backoff, now) = (Backoff::default(), Moment::default());
         for code in [Code::Timeout, Code::RuntimeUnreachable, Code::Internal].into_iter().cycle().take(100) {
             backoff.failed(code, now, Dice(0.5));
-            assert!(backoff.is_due(now + Duration::from_secs(30)));
+            assert!(backoff.is_due(now + Duration::from_secs(20)));
         }
         backoff.failed(Code::Exited, now, Dice(0.5));
         assert!(backoff.is_due(now + Duration::from_secs(32)));
@@ -104,6 +104,6 @@ mod tests {
         }
         assert!(!backoff.is_due(now + Duration::from_secs(299)));
         backoff.failed(Code::Timeout, now, Dice(0.5));
-        assert!(backoff.is_due(now + Duration::from_secs(30)));
+        assert!(backoff.is_due(now + Duration::from_secs(20)));
     }
 }
