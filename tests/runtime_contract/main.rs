@@ -31,6 +31,7 @@ contract!(
     a_look_shows_one_deployment_only,
     a_stop_signal_reaches_the_programs_own_handler,
     a_deaf_program_needs_sigkill,
+    sigkill_ends_even_a_paused_container,
     the_exit_code_of_a_program_that_ended_by_itself_is_seen_in_every_list,
     a_second_run_is_a_new_process,
     a_rename_leaves_the_process_alone,

@@ -123,6 +123,15 @@ pub async fn a_deaf_program_needs_sigkill<W: World>(world: W) {
     assert_eq!(ended(&world, &id).await, 137);
 }
 
+pub async fn sigkill_ends_even_a_paused_container<W: World>(world: W) {
+    let (id, process) = started(&world, "fleet-web.a", Demo::Obeys).await;
+    world.pause("fleet-web.a");
+    assert_eq!(seen(&world, &id).await.status, Status::Paused);
+    world.runtime().signal(&id, "SIGKILL").await.expect("sent");
+    soon("death", world.runtime().death(process)).await;
+    assert_eq!(ended(&world, &id).await, 137);
+}
+
 pub async fn the_exit_code_of_a_program_that_ended_by_itself_is_seen_in_every_list<W: World>(world: W) {
     let id = created(&world, "fleet-web.a", &spec(&world, Demo::Ends, "web", "a")).await;
     world.runtime().start(&id).await.expect("started");

@@ -93,7 +93,8 @@ impl State {
         let exit = found.program.signals.get(signal).copied();
         let (line, is_frozen) = (format!("signal {} {signal}", found.name), found.status == Status::Paused);
         self.note(id, line);
-        if is_frozen {
+        // runc thaws for this one (container_linux.go, Signal), and cgroup v2 kills what is frozen.
+        if is_frozen && signal != "SIGKILL" {
             let found = self.found_mut(id)?;
             found.unheard.push(signal.into());
             return Ok(());
