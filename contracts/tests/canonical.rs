@@ -25,14 +25,19 @@ fn service() -> impl Strategy<Value = Fields> {
     let restart = optional(proptest::sample::select(vec!["on-failure", "never"]));
     let device = optional(word().prop_map(|name| vec![format!("/dev/{name}:/dev/x:r")]));
     let cpus = optional((1_u32..=10_000).prop_map(|cents| json!({"cpus": f64::from(cents) / 100.0})));
-    let place = (optional(word()), optional(word()), device, cpus);
+    let check =
+        optional((1_u32..=60, word()).prop_map(
+            |(interval, word)| json!({"test": ["CMD", word], "interval_s": interval, "retries": 5}),
+        ));
+    let place = (optional(word()), optional(word()), device, cpus, check);
     (word(), words(), words(), map(), ports, volumes, restart, map(), place).prop_map(
         |(image, command, entrypoint, env, ports, volumes, restart, labels, place)| {
-            let (user, network, devices, resources) = place;
+            let (user, network, devices, resources, check) = place;
             let network = network.map(|name| format!("n-{name}"));
             let all = json!({"name": "web", "image": image, "command": command, "entrypoint": entrypoint,
                 "env": env, "ports": ports, "volumes": volumes, "restart": restart, "labels": labels,
-                "user": user, "network": network, "devices": devices, "resources": resources});
+                "user": user, "network": network, "devices": devices, "resources": resources,
+                "healthcheck": check});
             all.as_object().unwrap().clone().into_iter().filter(|(_, value)| !value.is_null()).collect()
         },
     )

@@ -1,6 +1,8 @@
 //! One service of a document.
 use super::report::{Field, Object, Report, quoted};
-use super::{Device, Network, Port, Protocol, Pull, Restart, Service, Volume, image, limits, path};
+use super::{
+    Device, Network, Port, Protocol, Pull, Restart, Service, Volume, healthcheck, image, limits, order, path,
+};
 use crate::names::label;
 use crate::{NameError, ServiceName};
 use serde_json::Value;
@@ -8,7 +10,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Fields that this version acts on.
-const BUILT: [&str; 16] = [
+const BUILT: [&str; 18] = [
     "name",
     "image",
     "command",
@@ -20,6 +22,8 @@ const BUILT: [&str; 16] = [
     "volumes",
     "devices",
     "network",
+    "depends_on",
+    "healthcheck",
     "resources",
     "log",
     "restart",
@@ -28,7 +32,7 @@ const BUILT: [&str; 16] = [
 ];
 /// Fields of the contract that are refused until they are built: a device must not run a service
 /// without the limit, the secret or the check that its document asks for.
-const NOT_YET: [&str; 5] = ["files", "depends_on", "healthcheck", "registry_auth", "secrets"];
+const NOT_YET: [&str; 3] = ["files", "registry_auth", "secrets"];
 
 /// Longest name of a user or group: useradd(8)'s 32, with room for directory services.
 const MAX_USER: usize = 64;
@@ -55,6 +59,8 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
         user: read_user(&object, report),
         env: read_env(&object, report),
         devices: read_devices(&object, report),
+        depends_on: order::read(&object, report),
+        healthcheck: healthcheck::read(&object, report),
         resources: limits::read_resources(&object, report),
         log: limits::read_log(&object, report),
         network: read_network(&object, report),
