@@ -4,6 +4,8 @@
 //! * [`judge`]: what a snapshot or a hint of the bucket authorises
 //! * [`identity`]: whether another device goes by this one's name
 //! * [`plan`]: the next step of one service slot
+//! * [`order`]: which service comes before which
+//! * [`health`]: whether a service works, by its own check
 //! * [`memory`], [`backoff`]: what a slot remembers between steps, and how long it waits
 //! * [`picture`]: one deployment: its slots, what is seen in them, what is being done
 //! * [`report`], [`overlay`]: from slots to the published state
@@ -11,10 +13,12 @@ pub mod backoff;
 pub mod book;
 pub mod container;
 pub mod desired;
+pub mod health;
 pub mod identity;
 pub mod judge;
 pub mod ledger;
 pub mod memory;
+pub mod order;
 pub mod overlay;
 pub mod picture;
 pub mod plan;

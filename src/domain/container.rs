@@ -87,6 +87,8 @@ pub struct Container {
     pub service: ServiceName,
     /// None where the label is missing: then it equals no desired spec.
     pub digest: Option<SpecDigest>,
+    /// The services that its document said it depends on: they are stopped after it.
+    pub depends_on: Vec<ServiceName>,
     pub status: Status,
     pub image_id: Option<String>,
     pub started_at: Option<Timestamp>,

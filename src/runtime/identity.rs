@@ -12,6 +12,7 @@ pub(super) struct Identity {
     pub(super) deployment: DeploymentName,
     pub(super) service: ServiceName,
     pub(super) digest: Option<SpecDigest>,
+    pub(super) depends_on: Vec<ServiceName>,
 }
 
 /// None for a container of another device, and for one whose names cannot be read.
@@ -23,7 +24,14 @@ pub(super) fn identity(device: &DeviceId, labels: &Labels) -> Option<Identity> {
         deployment: labels.get(label::DEPLOYMENT)?.parse().ok()?,
         service: labels.get(label::SERVICE)?.parse().ok()?,
         digest: labels.get(label::SPEC_DIGEST).map(|hex| SpecDigest::from_hex(hex)),
+        depends_on: depends_on(labels),
     })
+}
+
+/// What cannot be read is left out: it only decides in which order containers are stopped.
+fn depends_on(labels: &Labels) -> Vec<ServiceName> {
+    let names = labels.get(label::DEPENDS_ON).map(|list| list.split(','));
+    names.into_iter().flatten().filter_map(|name| name.parse().ok()).collect()
 }
 
 impl Identity {
@@ -34,6 +42,7 @@ impl Identity {
             deployment: self.deployment,
             service: self.service,
             digest: self.digest,
+            depends_on: self.depends_on,
             status,
             image_id: None,
             started_at: None,

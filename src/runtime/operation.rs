@@ -19,6 +19,7 @@ pub enum Operation {
     EnsureVolume,
     Image,
     Pull,
+    Exec,
     Hints,
 }
 
@@ -42,6 +43,7 @@ impl Operation {
             Self::EnsureVolume => "ensure volume",
             Self::Image => "image",
             Self::Pull => "pull",
+            Self::Exec => "exec",
             Self::Hints => "hints",
         }
     }

@@ -3,7 +3,7 @@
 //! bollard sends what changes something; what is observed is read by `wire` and `facts`, which
 //! understand podman's words where bollard's closed models would refuse a whole answer. Nothing is
 //! kept that matters: podman's service may go and come between any two calls.
-use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, StopSettings};
+use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, Run, StopSettings};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::spec::CreateSpec;
 use crate::runtime::process;
@@ -25,6 +25,7 @@ use std::time::Duration;
 
 mod create;
 mod errors;
+mod exec;
 mod facts;
 mod hints;
 mod networks;
@@ -181,6 +182,10 @@ impl ContainerRuntime for PodmanRuntime {
 
     async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>> {
         pull::pull(&self.socket, reference).map_err(|failure| failure.during(Operation::Pull, reference))
+    }
+
+    async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> Result<Run> {
+        self.exec(id, argv, limit).await
     }
 
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {

@@ -2,7 +2,7 @@
 use super::state::{Found, State};
 use crate::domain::container::{ContainerId, Status};
 use crate::domain::spec::CreateSpec;
-use crate::runtime::{ErrorKind, StopSettings};
+use crate::runtime::{ErrorKind, Run, StopSettings};
 use fleet_contracts::names::label;
 use std::time::Duration;
 
@@ -106,6 +106,15 @@ impl State {
             (_, None) => {}
         }
         Ok(())
+    }
+
+    pub(super) fn run_in(&mut self, id: &ContainerId) -> Result<Run, Refusal> {
+        let found = self.found_mut(id)?;
+        if !matches!(found.status, Status::Running(_)) {
+            return Err((ErrorKind::Refused, "it does not run".into()));
+        }
+        let name = found.name.clone();
+        Ok(self.runs.get(&name).cloned().unwrap_or(Run::Ended { code: 0, said: String::new() }))
     }
 
     pub(super) fn rename(&mut self, id: &ContainerId, name: &str) -> Result<(), Refusal> {

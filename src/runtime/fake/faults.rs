@@ -7,7 +7,8 @@ use std::time::Duration;
 pub(super) fn deadline(op: Op) -> Duration {
     match op {
         Op::Create | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => Duration::from_secs(60),
-        Op::Info
+        Op::Exec
+        | Op::Info
         | Op::List
         | Op::Look
         | Op::Holder

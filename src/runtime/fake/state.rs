@@ -3,7 +3,7 @@ use super::faults::Faults;
 use super::program::{Exit, Program, Registry};
 use crate::domain::container::{Container, ContainerId, Process, Status};
 use crate::runtime::identity::identity;
-use crate::runtime::{Hint, StopSettings};
+use crate::runtime::{Hint, Run, StopSettings};
 use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) networks: BTreeMap<String, BTreeMap<String, String>>,
     /// Name → labels.
     pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Container name → what a command in it comes to; others succeed.
+    pub(super) runs: BTreeMap<String, Run>,
     pub(super) occupied_ports: BTreeSet<u16>,
     pub(super) faults: Faults,
     pub(super) journal: Vec<String>,
@@ -66,6 +68,7 @@ impl State {
             registry: BTreeMap::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            runs: BTreeMap::new(),
             occupied_ports: BTreeSet::new(),
             faults: Faults::default(),
             journal: Vec::new(),
