@@ -5,6 +5,7 @@
 mod documents;
 mod hands;
 mod harness;
+mod health;
 mod world;
 
 mod actors;
@@ -17,6 +18,7 @@ mod identity;
 mod isolation;
 mod ledger;
 mod offline;
+mod order;
 mod panics;
 mod poison;
 mod pulls;
