@@ -72,14 +72,30 @@ fn is_met_by(container: &Container, other: &Other<'_>, condition: Condition) -> 
     }
 }
 
-/// Whether a service may be stopped: what depends on it goes first. Containers say on what they depend, so
-/// that this holds when their document is gone.
-pub fn may_stop<'a>(service: &ServiceName, containers: impl Iterator<Item = &'a Container> + Clone) -> bool {
-    let live = || containers.clone().filter(|container| container.status.is_alive());
-    let is_free = |name: &ServiceName| !live().any(|c| c.service != *name && c.depends_on.contains(name));
+/// Whether the container of a service may be stopped or cleared away: what depends on it, by however many steps,
+/// ends first. Containers say on what they depend, so that this holds when their document is gone; a dead one
+/// is such a step.
+pub fn may_go<'a>(service: &ServiceName, containers: impl Iterator<Item = &'a Container> + Clone) -> bool {
+    let live = containers.clone().filter(|container| container.status.is_alive());
+    let live: BTreeSet<&ServiceName> = live.map(|container| &container.service).collect();
+    let before: Vec<(&ServiceName, BTreeSet<&ServiceName>)> =
+        live.iter().map(|name| (*name, all_before(name, containers.clone()))).collect();
+    let is_free = |name: &ServiceName| !before.iter().any(|(of, all)| *of != name && all.contains(name));
     // In the middle of an update two documents can contradict each other: then nobody waits.
-    let all: BTreeSet<&ServiceName> = live().map(|container| &container.service).collect();
-    is_free(service) || !all.into_iter().any(is_free)
+    is_free(service) || !live.into_iter().any(is_free)
+}
+
+/// Everything that a service depends on, by however many steps.
+fn all_before<'a>(
+    service: &'a ServiceName,
+    containers: impl Iterator<Item = &'a Container> + Clone,
+) -> BTreeSet<&'a ServiceName> {
+    let (mut all, mut open) = (BTreeSet::new(), vec![service]);
+    while let Some(name) = open.pop() {
+        let of = containers.clone().filter(|container| container.service == *name);
+        open.extend(of.flat_map(|container| &container.depends_on).filter(|on| all.insert(*on)));
+    }
+    all
 }
 
 #[cfg(test)]

@@ -316,7 +316,9 @@ impl Picture {
             (None, Order::Run(_) | Order::None) => vacate(&view, Cause::Dropped),
         };
         match step {
-            Step::Do(Action::Stop { .. }) if !order::may_stop(name, self.containers.values()) => {
+            Step::Do(Action::Stop { .. } | Action::Remove { .. })
+                if !order::may_go(name, self.containers.values()) =>
+            {
                 Step::Wait(None)
             }
             step => step,

@@ -75,15 +75,18 @@ fn an_update_waits_for_the_update_of_what_it_depends_on_and_a_restart_does_not()
 fn what_depends_on_a_service_is_stopped_before_it() {
     let all =
         [container("web", &["api"], ALIVE), container("api", &["db"], ALIVE), container("db", &[], ALIVE)];
-    let may = |which: &str, all: &[Container]| may_stop(&name(which), all.iter());
+    let may = |which: &str, all: &[Container]| may_go(&name(which), all.iter());
     assert_eq!(["web", "api", "db"].map(|which| may(which, &all)), [true, false, false]);
     let mut dead = all.clone();
     dead[0].status = Status::Exited { code: 0 };
     assert_eq!(["api", "db"].map(|which| may(which, &dead)), [true, false]);
+    let mut between = all.clone();
+    between[1].status = Status::Exited { code: 0 };
+    assert_eq!(["web", "api", "db"].map(|which| may(which, &between)), [true, false, false], "a job between");
 }
 
 #[test]
 fn containers_of_two_documents_that_contradict_each_other_do_not_wait_for_ever() {
     let all = [container("web", &["db"], ALIVE), container("db", &["web"], ALIVE)];
-    assert!(may_stop(&name("web"), all.iter()) && may_stop(&name("db"), all.iter()));
+    assert!(may_go(&name("web"), all.iter()) && may_go(&name("db"), all.iter()));
 }
