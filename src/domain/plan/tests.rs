@@ -314,6 +314,25 @@ proptest! {
     }
 
     #[test]
+    fn while_a_slot_waits_for_others_what_serves_goes_on_and_nothing_new_starts(view in any_view()) {
+        let want = target("new");
+        let shut = Gate { may_restart: false, may_begin: false };
+        let mut world = World { view, created: 0 };
+        // A prepared one that somebody started by hand serves nobody.
+        let serving = |view: &View| view.main.iter().chain(&view.others).any(|c| c.status.is_alive());
+        let serves = serving(&world.view);
+        for _ in 0..20 {
+            let Step::Do(action) = plan(&want, &world.view, &Memory::default(), shut, NOW) else { break };
+            let main = world.view.main.as_ref();
+            let starts_new =
+                matches!(&action, Action::Start(id) if main.is_some_and(|m| m.id == *id && want.digest_is(m)));
+            prop_assert!(!starts_new, "{:?}", world.view);
+            world.apply(action, &want);
+            prop_assert!(!serves || serving(&world.view), "nobody serves any more: {:?}", world.view);
+        }
+    }
+
+    #[test]
     fn a_dropped_slot_becomes_empty_from_any_state(view in any_view()) {
         let want = target("new");
         let mut world = World { view, created: 0 };
