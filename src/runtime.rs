@@ -71,12 +71,15 @@ pub struct StopSettings {
     pub grace: Duration,
 }
 
+/// How much of what a container or a command said is kept, in bytes: it travels in every state document.
+pub const LAST_WORDS: usize = 200;
+
 /// How a command in a container went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Run {
     Ended {
         code: i64,
-        /// The end of what it said, on one line; at most 200 characters.
+        /// The end of what it said, on one line of at most [`LAST_WORDS`] bytes.
         said: String,
     },
     /// It did not end within its limit, and was killed as far as that is possible.
@@ -160,6 +163,10 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Runs a command in a container that runs, and waits for its end for at most `limit`. A program that is not
     /// there ends with code 126 or 127. Refused in a container that does not run.
     async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> Result<Run>;
+
+    /// The end of what a container said, on one line of at most [`LAST_WORDS`] bytes; empty when it said nothing,
+    /// or when its log cannot be read.
+    async fn last_words(&self, id: &ContainerId) -> Result<String>;
 
     /// Hints from the runtime's event stream, until it ends or fails.
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>>;

@@ -26,7 +26,7 @@ mod pull;
 const OPERATIONS_AT_ONCE: usize = 8;
 /// Over all deployments: a pull is bound by the network and the storage, not by the number.
 const PULLS_AT_ONCE: usize = 2;
-/// Checks of their own: one that hangs must not hold up a start, and has its own time limit.
+/// Checks, and what else only reads: one that hangs must not hold up a start, and has its own time limit.
 const CHECKS_AT_ONCE: usize = 16;
 /// To look at the lock's file; it is in the kernel's memory on any disk that works.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -107,6 +107,7 @@ impl Effects {
             | Operation::Remove { .. }
             | Operation::Rename { .. }
             | Operation::Check { .. }
+            | Operation::LastWords(_)
             | Operation::RemoveNetwork(_) => None,
         };
         let work = self.work(&deployment, &lane, operation, epoch);
@@ -130,7 +131,7 @@ impl Effects {
         let runtime = self.args.runtime.clone();
         let slots = match operation {
             Operation::Pull { .. } => self.pulls.clone(),
-            Operation::Check { .. } => self.checks.clone(),
+            Operation::Check { .. } | Operation::LastWords(_) => self.checks.clone(),
             _ => self.operations.clone(),
         };
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
@@ -207,6 +208,7 @@ fn describe(operation: &Operation) -> String {
         Operation::Rename { id, to } => format!("rename {} to {to}", short(id.as_str())),
         Operation::Pull { image } => format!("pull {image}"),
         Operation::Check { id, .. } => format!("check {}", short(id.as_str())),
+        Operation::LastWords(id) => format!("last words of {}", short(id.as_str())),
         Operation::RemoveNetwork(name) => format!("remove network {name}"),
     }
 }
@@ -226,7 +228,10 @@ fn log_begin(deployment: &DeploymentName, operation: &Operation) {
         Operation::Create(_) | Operation::Start(_) | Operation::Pull { .. } => {
             tracing::info!(%deployment, "{what}")
         }
-        Operation::Rename { .. } | Operation::RemoveNetwork(_) | Operation::Check { .. } => {
+        Operation::Rename { .. }
+        | Operation::RemoveNetwork(_)
+        | Operation::Check { .. }
+        | Operation::LastWords(_) => {
             tracing::debug!(%deployment, "{what}")
         }
     }

@@ -85,7 +85,7 @@ impl Reconciler {
                 Lane::Image(service) => {
                     self.picture.target(service).map(|target| target.service.image.clone())
                 }
-                Lane::Slot(_) | Lane::Health(_) | Lane::Network => None,
+                Lane::Slot(_) | Lane::Health(_) | Lane::Words(_) | Lane::Network => None,
             };
             self.args.effects.send(Effects::Cancel { deployment, lane, unless_it_pulls, asked });
         }
@@ -160,6 +160,11 @@ impl Reconciler {
                 }
             }
             Effect::NetworkRemoved => self.picture.network_removed(now),
+            Effect::Said { id, words } => {
+                if let Lane::Words(service) = lane {
+                    self.picture.said(service, &id, &words);
+                }
+            }
             Effect::Checked { process, verdict } => {
                 if let Lane::Health(service) = lane {
                     self.picture.checked(service, process, verdict, now, dice);
@@ -196,6 +201,10 @@ impl Reconciler {
             if let Step::Do(action) = step {
                 self.perform(&service, action);
             }
+        }
+        for (service, id) in self.picture.take_unheard() {
+            self.picture.words_begun(&service);
+            self.ask(Lane::Words(service), Operation::LastWords(id));
         }
         for Check { service, id, process, check } in self.picture.due_checks(now) {
             self.picture.check_begun(&service);

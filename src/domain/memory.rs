@@ -77,6 +77,8 @@ pub struct Memory {
     alive: Option<Alive>,
     /// Since when nothing can be learnt of the container in service.
     busy_since: Option<Moment>,
+    /// It ended badly, and nobody has read yet what it said.
+    unheard: Option<ContainerId>,
     /// Of the container in service, when it is of the wanted spec and that has a check.
     health: Option<Health>,
     /// It was stopped because of its health, and not started again yet.
@@ -98,7 +100,7 @@ impl Memory {
         self.image = Image::Unknown;
         self.progress = None;
         self.trouble = None;
-        (self.health, self.restart_owed) = (None, false);
+        (self.health, self.restart_owed, self.unheard) = (None, false, None);
     }
 
     pub fn readiness(&self, policy: Pull, now: Moment) -> Readiness {
@@ -139,7 +141,9 @@ impl Memory {
         match main.status {
             Status::Running(_) => self.seen_alive(&main.id, now),
             Status::Exited { .. } if self.restart_owed => {}
-            Status::Exited { code } if target.digest_is(main) && target.stays_down(code) => self.ended(code),
+            Status::Exited { code } if target.digest_is(main) && target.stays_down(code) => {
+                self.ended(&main.id, code);
+            }
             Status::Exited { .. } | Status::Lying | Status::Created => self.seen_dead(main, now, dice),
             Status::Busy => self.seen_busy(now),
             Status::Stopping | Status::Paused => {}
@@ -193,12 +197,22 @@ impl Memory {
             _ => "the container's process is gone".to_owned(),
         };
         self.start_failed(Code::Exited, what, now, dice);
+        self.unheard = Some(alive.id);
     }
 
     /// The container ended, and its policy leaves it so.
-    fn ended(&mut self, code: i64) {
+    fn ended(&mut self, id: &ContainerId, code: i64) {
         self.alive = None;
         self.starts.forget();
+        // Seen at every look, told once: what it said stands.
+        if self
+            .trouble
+            .as_ref()
+            .is_some_and(|trouble| trouble.code == Code::Exited && trouble.retry_at.is_none())
+        {
+            return;
+        }
+        self.unheard = (code != 0).then(|| id.clone());
         let message =
             || format!("the container exited with code {code}, and its restart policy leaves it so");
         self.trouble = (code != 0).then(|| Trouble {
@@ -207,6 +221,21 @@ impl Memory {
             message: message(),
             retry_at: None,
         });
+    }
+
+    /// The container that ended badly since the last question, if any.
+    pub fn take_unheard(&mut self) -> Option<ContainerId> {
+        self.unheard.take()
+    }
+
+    /// What the container said before it ended belongs to what is told of its end.
+    pub fn said(&mut self, words: &str) {
+        let of_an_end = |trouble: &&mut Trouble| matches!(trouble.code, Code::Exited | Code::CrashLoop);
+        if let Some(trouble) = self.trouble.as_mut().filter(of_an_end)
+            && !words.is_empty()
+        {
+            trouble.message += &format!("; it said last: {words}");
+        }
     }
 
     /// A container that is not ours has the slot's name: looked at again at the next tick.

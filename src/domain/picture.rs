@@ -22,6 +22,8 @@ pub enum Lane {
     Image(ServiceName),
     /// The health check of one service: it touches nothing, and holds up nothing.
     Health(ServiceName),
+    /// What one service said before it ended.
+    Words(ServiceName),
     /// What belongs to the deployment as a whole.
     Network,
 }
@@ -222,7 +224,7 @@ impl Picture {
                     (slot.touched, slot.unsure) = (now, true);
                 }
                 Lane::Image(service) => self.slot(service).memory.image = Image::Unknown,
-                Lane::Health(_) | Lane::Network => {}
+                Lane::Health(_) | Lane::Words(_) | Lane::Network => {}
             }
         }
         for lane in really {
@@ -290,7 +292,7 @@ impl Picture {
         self.seen
             && self.blinded.is_none()
             && self.containers.is_empty()
-            && self.busy.keys().all(|lane| matches!(lane, Lane::Health(_)))
+            && self.busy.keys().all(|lane| matches!(lane, Lane::Health(_) | Lane::Words(_)))
             && self.slots.values().all(|slot| !slot.unsure)
     }
 
@@ -398,6 +400,7 @@ fn about(action: &Action) -> About {
 
 mod dependencies;
 mod health;
+mod words;
 pub use health::Check;
 mod outcomes;
 mod telling;

@@ -51,6 +51,8 @@ pub enum Operation {
         image: String,
     },
     RemoveNetwork(String),
+    /// Read what a container said last.
+    LastWords(ContainerId),
     /// Run the health check of a container.
     Check {
         id: ContainerId,
@@ -97,6 +99,10 @@ pub enum Effect {
     },
     Pulled,
     NetworkRemoved,
+    Said {
+        id: ContainerId,
+        words: String,
+    },
     /// Of this run of the container.
     Checked {
         process: Process,

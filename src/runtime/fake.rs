@@ -104,6 +104,11 @@ impl FakeRuntime {
         self.world.change(|state| state.with(name, |found| found.status = status));
     }
 
+    /// What the container of this name says last.
+    pub fn says(&self, name: &str, words: &str) {
+        self.world.change(|state| state.words.insert(name.into(), words.into()));
+    }
+
     /// What commands in the container of this name come to from now on.
     pub fn set_run(&self, name: &str, run: Run) {
         self.world.change(|state| state.runs.insert(name.into(), run));

@@ -20,6 +20,7 @@ pub enum Operation {
     Image,
     Pull,
     Exec,
+    LastWords,
     Hints,
 }
 
@@ -44,6 +45,7 @@ impl Operation {
             Self::Image => "image",
             Self::Pull => "pull",
             Self::Exec => "exec",
+            Self::LastWords => "last words",
             Self::Hints => "hints",
         }
     }

@@ -34,6 +34,7 @@ mod paths;
 mod pull;
 mod remove;
 mod wire;
+mod words;
 
 /// For what podman answers from memory or one small file: measured 1 to 60 ms, times a device whose
 /// disk is busy with a pull.
@@ -186,6 +187,10 @@ impl ContainerRuntime for PodmanRuntime {
 
     async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> Result<Run> {
         self.exec(id, argv, limit).await
+    }
+
+    async fn last_words(&self, id: &ContainerId) -> Result<String> {
+        within(SHORT, Operation::LastWords, id.as_str(), words::last(&self.socket, id)).await
     }
 
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {

@@ -35,6 +35,7 @@ contract!(
     a_command_in_a_container_tells_its_exit_code_and_its_last_words,
     a_command_that_takes_too_long_is_ended,
     no_command_is_run_in_a_container_that_does_not_run,
+    the_last_words_of_a_container_are_what_it_said_on_both_streams,
     the_exit_code_of_a_program_that_ended_by_itself_is_seen_in_every_list,
     a_second_run_is_a_new_process,
     a_rename_leaves_the_process_alone,

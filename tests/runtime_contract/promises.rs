@@ -173,6 +173,15 @@ pub async fn no_command_is_run_in_a_container_that_does_not_run<W: World>(world:
     world.runtime().run_in(&id, &["true".into()], Duration::from_secs(1)).await.expect_err("must fail");
 }
 
+pub async fn the_last_words_of_a_container_are_what_it_said_on_both_streams<W: World>(world: W) {
+    let id = created(&world, "fleet-web.a", &spec(&world, Demo::Ends, "web", "a")).await;
+    assert_eq!(world.runtime().last_words(&id).await.expect("asked"), "", "it has said nothing yet");
+    world.says("fleet-web.a", "one two");
+    world.runtime().start(&id).await.expect("started");
+    ended(&world, &id).await;
+    assert_eq!(world.runtime().last_words(&id).await.expect("asked"), "one two");
+}
+
 pub async fn the_exit_code_of_a_program_that_ended_by_itself_is_seen_in_every_list<W: World>(world: W) {
     let id = created(&world, "fleet-web.a", &spec(&world, Demo::Ends, "web", "a")).await;
     world.runtime().start(&id).await.expect("started");

@@ -50,6 +50,8 @@ pub trait World: Send + Sync {
     fn restart_service(&mut self);
     /// What the next commands in that container come to, where they are not real.
     fn next_run(&self, name: &str, run: Run);
+    /// What the container says last, where it is not real.
+    fn says(&self, name: &str, words: &str);
     /// Whether a process with this argument lives on the device.
     fn runs_command(&self, argument: &str) -> bool;
 }
@@ -150,6 +152,9 @@ impl World for Fake {
     fn next_run(&self, name: &str, run: Run) {
         self.runtime.set_run(name, run);
     }
+    fn says(&self, name: &str, words: &str) {
+        self.runtime.says(name, words);
+    }
     fn runs_command(&self, _: &str) -> bool {
         false
     }
@@ -183,7 +188,7 @@ impl World for Podman {
         let script = match demo {
             Demo::Obeys => "trap 'exit 5' TERM; trap 'exit 6' USR1; while :; do sleep 0.1; done",
             Demo::Deaf => "trap '' TERM; while :; do sleep 0.1; done",
-            Demo::Ends => "sleep 0.3; exit 4",
+            Demo::Ends => "echo one; sleep 0.3; echo two >&2; exit 4",
         };
         Some(vec!["sh".into(), "-c".into(), script.into()])
     }
@@ -229,6 +234,7 @@ impl World for Podman {
         self.world.restart_service();
     }
     fn next_run(&self, _: &str, _: Run) {}
+    fn says(&self, _: &str, _: &str) {}
     fn runs_command(&self, argument: &str) -> bool {
         let has = |pid: &std::path::Path| {
             let words = std::fs::read(pid.join("cmdline")).unwrap_or_default();

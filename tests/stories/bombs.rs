@@ -173,6 +173,9 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
     async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> runtime::Result<Run> {
         self.0.run_in(id, argv, limit).await
     }
+    async fn last_words(&self, id: &ContainerId) -> runtime::Result<String> {
+        self.0.last_words(id).await
+    }
     async fn hints(&self) -> runtime::Result<BoxStream<'static, runtime::Result<Hint>>> {
         self.0.hints().await
     }

@@ -54,6 +54,35 @@ async fn from_the_third_failure_on_it_is_called_a_crash_loop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_container_said_last_is_told_with_its_end() {
+    let story = Story::begin().await;
+    story.runtime.add_image_with("broken:1", Program::exits(Duration::from_millis(100), 1));
+    story.runtime.says("fleet-web.a", "panic: no database");
+    story.apply("web", demo("broken:1"));
+    story.until("it is a crash loop", |s| s.code("web") == Some(Code::CrashLoop)).await;
+    story
+        .until("its words are told", |s| {
+            let error = s.state("web").and_then(|state| state.last_error);
+            error.is_some_and(|e| {
+                e.message == "the container exited with code 1; it said last: panic: no database"
+            })
+        })
+        .await;
+    story.apply("job", document(json!([{"name": "a", "image": "broken:1", "restart": "never"}])));
+    story.runtime.says("fleet-job.a", "bad input");
+    story
+        .until("the job's too", |s| {
+            let error = s.state("job").and_then(|state| state.last_error);
+            error.is_some_and(|e| e.message.ends_with("leaves it so; it said last: bad input"))
+        })
+        .await;
+    assert_eq!(story.phase("job"), Some(Phase::Failed));
+    let puts = story.puts("device-state/state.d1.job");
+    story.pass(seconds(600)).await;
+    assert_eq!(story.puts("device-state/state.d1.job"), puts, "once is enough");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_that_is_refused_is_no_crash_loop() {
     let story = Story::begin().await;
     story.runtime.occupy_port(8080);

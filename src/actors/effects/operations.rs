@@ -25,6 +25,9 @@ pub async fn perform(runtime: &dyn ContainerRuntime, operation: Operation) -> Ou
         Operation::RemoveNetwork(name) => {
             runtime.remove_network(&name).await.map(|()| Effect::NetworkRemoved).map_err(failure)
         }
+        Operation::LastWords(id) => {
+            runtime.last_words(&id).await.map(|words| Effect::Said { id, words }).map_err(failure)
+        }
         Operation::Check { id, process, argv, limit } => check(runtime, &id, process, &argv, limit).await,
         Operation::Pull { image } => Err(Failure::Refused {
             code: Code::Internal,

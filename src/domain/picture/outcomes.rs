@@ -128,6 +128,8 @@ impl Picture {
                 memory.prepare_failed(code, message, now, dice);
             }
             Lane::Health(service) => self.not_checked(service, now),
+            // Nobody's fault but podman's, and nothing depends on it.
+            Lane::Words(_) => {}
             Lane::Network => {
                 self.network.failed(code, now, dice);
                 let retry_at = self.network.retry_at();

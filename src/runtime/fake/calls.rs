@@ -238,6 +238,15 @@ impl ContainerRuntime for FakeRuntime {
         Ok(run)
     }
 
+    async fn last_words(&self, id: &ContainerId) -> Result<String> {
+        let which = id.clone();
+        self.call(Op::LastWords, id.as_str(), move |state| {
+            let name = state.found(&which)?.name.clone();
+            Ok(state.words.get(&name).cloned().unwrap_or_default())
+        })
+        .await
+    }
+
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {
         // Subscribed before the answer: what happens from now on is in the stream.
         let hints = self.world.hints();

@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    fn found(&self, id: &ContainerId) -> Result<&Found, Refusal> {
+    pub(super) fn found(&self, id: &ContainerId) -> Result<&Found, Refusal> {
         self.containers.get(id).ok_or_else(|| no_such(id))
     }
 

@@ -8,6 +8,7 @@ pub(super) fn deadline(op: Op) -> Duration {
     match op {
         Op::Create | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => Duration::from_secs(60),
         Op::Exec
+        | Op::LastWords
         | Op::Info
         | Op::List
         | Op::Look

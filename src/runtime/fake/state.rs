@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) networks: BTreeMap<String, BTreeMap<String, String>>,
     /// Name → labels.
     pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Container name → what it said last.
+    pub(super) words: BTreeMap<String, String>,
     /// Container name → what a command in it comes to; others succeed.
     pub(super) runs: BTreeMap<String, Run>,
     pub(super) occupied_ports: BTreeSet<u16>,
@@ -68,6 +70,7 @@ impl State {
             registry: BTreeMap::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            words: BTreeMap::new(),
             runs: BTreeMap::new(),
             occupied_ports: BTreeSet::new(),
             faults: Faults::default(),

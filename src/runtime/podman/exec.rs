@@ -1,14 +1,12 @@
 //! Running a command in a container.
-use super::errors::{Failure, shortened};
+use super::errors::Failure;
+use super::words;
 use super::{Operation, PodmanRuntime, SHORT, within};
 use crate::domain::container::ContainerId;
 use crate::runtime::{Result, Run, process};
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt;
 use std::time::Duration;
-
-/// How much of the end of what a command says is kept, in bytes: it travels in every state document.
-const KEPT: usize = 200;
 
 impl PodmanRuntime {
     /// Each request to podman under a deadline of its own: the limit is the command's.
@@ -49,8 +47,7 @@ impl PodmanRuntime {
         let listening = async {
             while let Some(chunk) = output.next().await {
                 said.extend_from_slice(&chunk?.into_bytes());
-                let surplus = said.len().saturating_sub(KEPT);
-                said.drain(..surplus);
+                words::keep_end(&mut said);
             }
             Ok::<(), Failure>(())
         };
@@ -64,9 +61,7 @@ impl PodmanRuntime {
         let code = self.docker(SHORT)?.inspect_exec(exec).await?.exit_code;
         let code =
             code.ok_or_else(|| Failure::Unreadable("podman does not say how the command ended".into()))?;
-        let text = String::from_utf8_lossy(&said);
-        let words: Vec<&str> = text.split_whitespace().collect();
-        Ok(Run::Ended { code, said: shortened(&words.join(" "), KEPT).into() })
+        Ok(Run::Ended { code, said: words::one_line(&said) })
     }
 
     /// The API cannot end a command: its process is asked for. Where it is in another pid namespace than ours,

@@ -37,6 +37,11 @@ pub(super) async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Resul
     Ok(Answer { value, same_proc: response.same_proc })
 }
 
+/// The same for an answer that is not JSON.
+pub(super) async fn get_bytes(socket: &Path, path: &str) -> Result<Vec<u8>, Failure> {
+    request(socket, path).await?.whole().await
+}
+
 /// The lines of an answer that never ends, from the moment when podman began it.
 pub(super) async fn lines(
     socket: &Path,
