@@ -8,6 +8,7 @@
 //! * [`health`]: whether a service works, by its own check
 //! * [`memory`], [`backoff`]: what a slot remembers between steps, and how long it waits
 //! * [`picture`]: one deployment: its slots, what is seen in them, what is being done
+//! * [`preview`]: what a document would change
 //! * [`report`], [`overlay`]: from slots to the published state
 pub mod backoff;
 pub mod book;
@@ -22,6 +23,7 @@ pub mod order;
 pub mod overlay;
 pub mod picture;
 pub mod plan;
+pub mod preview;
 pub mod report;
 pub mod source;
 pub mod spec;

@@ -295,6 +295,7 @@ fn command_server_spec(parts: &Parts, wires: &Wires, board: Arc<OnceLock<Board>>
         deployments: wires.deployments.clone(),
         heartbeat: wires.heartbeat.clone(),
         reporter: wires.reporter.clone(),
+        observer: wires.observer.clone(),
         board,
         reply_prefixes: parts.reply_prefixes.clone(),
     };

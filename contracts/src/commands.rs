@@ -79,10 +79,11 @@ pub enum Verb {
     Inventory,
     Reconcile,
     Confirm,
+    Plan,
 }
 
 impl Verb {
-    pub const ALL: [Verb; 7] = [
+    pub const ALL: [Verb; 8] = [
         Verb::Ping,
         Verb::Status,
         Verb::Actors,
@@ -90,6 +91,7 @@ impl Verb {
         Verb::Inventory,
         Verb::Reconcile,
         Verb::Confirm,
+        Verb::Plan,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -101,6 +103,7 @@ impl Verb {
             Verb::Inventory => "inventory",
             Verb::Reconcile => "reconcile",
             Verb::Confirm => "confirm",
+            Verb::Plan => "plan",
         }
     }
 }
@@ -142,6 +145,25 @@ pub struct ReconcileRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfirmRequest {
     pub removals: Vec<DeploymentName>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    pub deployment: DeploymentName,
+    /// The document; null: the deployment is removed.
+    #[serde(default)]
+    pub desired: serde_json::Value,
+}
+
+/// What the document would change. Names of containers; one that is replaced is in `stop` and in `start`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanReply {
+    pub stop: Vec<String>,
+    pub start: Vec<String>,
+    /// Left alone.
+    pub keep: Vec<String>,
+    /// References of images.
+    pub pull: Vec<String>,
 }
 
 /// Reply of the verbs that begin something.

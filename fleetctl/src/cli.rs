@@ -98,6 +98,14 @@ A document that is not valid is not written; every mistake is named (exit 65). W
 exit code is 0 once the device runs it, 1 when the device says that it failed, 124 when neither
 happened in time.")]
     Apply(Apply),
+    /// Show what a document would change on a device; writes nothing
+    #[command(after_help = "Examples:
+  fleetctl plan --device pump-7 --name web -f web.json
+  fleetctl plan --device pump-7 --name web          what its removal would stop
+
+The device says which containers it would start, stop, replace and keep, and which images it would pull.
+`fleetctl apply --dry-run` is the same.")]
+    Plan(Plan),
     /// Remove a deployment from a device
     #[command(after_help = "Examples:
   fleetctl delete --device pump-7 --name web
@@ -172,6 +180,22 @@ pub struct Apply {
     /// Wait until the device runs it, or fails to
     #[arg(long)]
     pub wait: bool,
+    /// Only ask the device what it would change; nothing is written
+    #[arg(long, conflicts_with = "wait")]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The device
+    #[arg(long, value_name = "DEVICE")]
+    pub device: DeviceId,
+    /// The deployment
+    #[arg(long, value_name = "DEPLOYMENT")]
+    pub name: DeploymentName,
+    /// The document, JSON; - reads it from stdin. Without it: the removal of the deployment
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod devices;
 mod get;
 mod inventory;
 mod ping;
+mod plan;
 mod progress;
 mod reconcile;
 mod restart_actor;
@@ -22,12 +23,17 @@ pub async fn run(cli: Cli) -> Result<()> {
     // What can be said without a server is said without one.
     let document = match &cli.command {
         Command::Completions { shell } => return completions::run(*shell),
-        Command::Apply(apply) => Some(apply::read(apply)?),
+        Command::Apply(apply) => Some(apply::read(&apply.file)?),
+        Command::Plan(plan) => plan::read(plan)?,
         _ => None,
     };
     let session = Session::open(&cli.global).await?;
     match (cli.command, document) {
+        (Command::Apply(apply), Some(document)) if apply.dry_run => {
+            plan::show(&session, &apply.device, &apply.name, Some(&document)).await
+        }
         (Command::Apply(apply), Some(document)) => apply::run(&session, &apply, document).await,
+        (Command::Plan(plan), document) => plan::run(&session, &plan, document).await,
         (Command::Completions { .. } | Command::Apply(_), _) => Ok(()),
         (Command::Devices, _) => devices::run(&session).await,
         (Command::Delete(delete), _) => delete::run(&session, &delete).await,

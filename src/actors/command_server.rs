@@ -7,11 +7,13 @@ use crate::bus::{Bus, LinkState, Request, ServiceSpec};
 use crate::messages::command_server::{Answer, CommandServer as Message, Requests};
 use crate::messages::deployments::Deployments;
 use crate::messages::heartbeat::Heartbeat;
+use crate::messages::observer::Observer;
 use crate::messages::reporter::Reporter;
 use crate::supervision::{Address, Context, Fault, Worker};
 use answers::{Answers, Earlier};
 use fleet_contracts::codec::Encoding;
-use fleet_contracts::commands::{CommandError, ErrorCode};
+use fleet_contracts::commands::{CommandError, ErrorCode, Verb};
+use fleet_contracts::names::MAX_DOCUMENT;
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +29,7 @@ const RETRY_CAP: Duration = Duration::from_secs(30);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Requests being answered at once; more wait in the bus's bounded queue.
 const AT_ONCE: usize = 32;
-/// A request larger than this is refused unread: no verb needs a fraction of it.
+/// A request larger than this is refused unread: but for a document, no verb needs a fraction of it.
 const MAX_REQUEST: usize = 64 * 1024;
 
 #[derive(Clone)]
@@ -38,6 +40,7 @@ pub struct Args {
     pub deployments: Address<Deployments>,
     pub heartbeat: Address<Heartbeat>,
     pub reporter: Address<Reporter>,
+    pub observer: Address<Observer>,
     /// The live tree; set when the tree is up.
     pub board: Arc<OnceLock<crate::supervision::Board>>,
     /// Only subjects that begin with one of these are answered.
@@ -152,9 +155,9 @@ impl CommandServer {
     fn take(&mut self, request: Request, ctx: &mut Context<Message>) {
         self.busy += 1;
         let encoding = Encoding::of(&request.payload);
-        if request.payload.len() > MAX_REQUEST {
-            let text =
-                format!("a request may have {MAX_REQUEST} bytes, this one has {}", request.payload.len());
+        let limit = if request.verb == Verb::Plan { MAX_REQUEST + MAX_DOCUMENT } else { MAX_REQUEST };
+        if request.payload.len() > limit {
+            let text = format!("a request may have {limit} bytes, this one has {}", request.payload.len());
             return refuse(ErrorCode::BadRequest, &text, encoding, request, ctx);
         }
         let command_id = verbs::command_id(encoding, &request.payload);

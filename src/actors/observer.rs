@@ -5,11 +5,11 @@
 use super::{Clock, retry_delay};
 use crate::domain::container::{Container, Process, Status};
 use crate::messages::deployments::{Deployments, RuntimeNews};
-use crate::messages::observer::{Hints, Observation, Observer as Message};
+use crate::messages::observer::{Hints, Observation, Observer as Message, Survey};
 use crate::messages::reconcilers::{Blinded, Reconciler};
 use crate::messages::reporter::Reporter;
 use crate::runtime::{ContainerRuntime, Hint, RuntimeError};
-use crate::supervision::{Address, Context, Fault, Keyed, TaskId, Worker};
+use crate::supervision::{Address, Context, Fault, Keyed, Reply, TaskId, Worker};
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
 use futures_util::StreamExt;
@@ -86,6 +86,10 @@ impl Worker for Observer {
             Message::LookDue => self.on_look_due(ctx),
             Message::RuntimeKnown(result) => self.on_runtime_known(result),
             Message::TellRuntime => self.tell_runtime(),
+            Message::Survey(deployment, images, reply) => {
+                self.on_survey(deployment, images, reply, ctx);
+            }
+            Message::Surveyed => {}
         }
         Ok(())
     }
@@ -101,6 +105,20 @@ impl Observer {
             let begun = clock.now();
             let listed = runtime.list().await;
             Message::Listed(listed.map(|containers| Observation { begun, containers }))
+        });
+    }
+
+    fn on_survey(
+        &self,
+        deployment: DeploymentName,
+        images: Vec<String>,
+        reply: Reply<Result<Survey, RuntimeError>>,
+        ctx: &mut Context<Message>,
+    ) {
+        let runtime = self.args.runtime.clone();
+        ctx.spawn(format!("surveying {deployment}"), async move {
+            reply.send(survey(&*runtime, &deployment, images).await);
+            Message::Surveyed
         });
     }
 
@@ -264,6 +282,21 @@ fn read_hint(mut hints: Hints, ctx: &mut Context<Message>) {
             Some(Err(_)) | None => Message::Hinted(None),
         }
     });
+}
+
+async fn survey(
+    runtime: &dyn ContainerRuntime,
+    deployment: &DeploymentName,
+    images: Vec<String>,
+) -> Result<Survey, RuntimeError> {
+    let containers = runtime.look(deployment).await?;
+    let mut there = BTreeSet::new();
+    for image in images {
+        if runtime.image(&image).await?.is_some() {
+            there.insert(image);
+        }
+    }
+    Ok(Survey { containers, images: there })
 }
 
 #[cfg(test)]

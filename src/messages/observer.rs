@@ -2,9 +2,11 @@
 use crate::domain::container::Container;
 use crate::domain::time::Moment;
 use crate::runtime::{Hint, RuntimeError};
+use crate::supervision::Reply;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
 use futures_util::stream::BoxStream;
+use std::collections::BTreeSet;
 
 pub type Hints = BoxStream<'static, Result<Hint, RuntimeError>>;
 
@@ -23,8 +25,18 @@ pub enum Observer {
     /// Look at what was hinted at meanwhile.
     LookDue,
     RuntimeKnown(Result<RuntimeInfo, RuntimeError>),
+    /// What is there of this deployment, and which of these images are on the device: for somebody who asks.
+    Survey(DeploymentName, Vec<String>, Reply<Result<Survey, RuntimeError>>),
+    Surveyed,
     /// `reporter` is new and wants to know which runtime this is.
     TellRuntime,
+}
+
+/// An answer to a question, not an observation: nothing is planned from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    pub containers: Vec<Container>,
+    pub images: BTreeSet<String>,
 }
 
 /// What was seen, and when the look began: what was done after that moment is not in it.

@@ -1,6 +1,6 @@
 //! The verbs, as a NATS client sees them.
 use crate::device::{Device, ID};
-use crate::documents::{deployment, steady};
+use crate::documents::{deployment, steady, with};
 use crate::operator::Reply;
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
@@ -57,6 +57,35 @@ async fn every_verb_answers_in_json_and_in_messagepack() {
 }
 
 #[tokio::test]
+async fn a_plan_says_what_a_document_would_change_and_changes_nothing() {
+    let device = Device::new().await;
+    let revision = device.apply("web", deployment(&[steady("a"), steady("b"), steady("gone")])).await;
+    let before = device.lives();
+    let as_json = |document: Vec<u8>| serde_json::from_slice::<Value>(&document).unwrap();
+    let changed = with(steady("b"), json!({"env": {"NEW": "1"}}));
+    let missing = with(steady("new"), json!({"image": "localhost/absent:1"}));
+    let desired = as_json(deployment(&[steady("a"), changed, missing]));
+    let plan = both(&device, "plan", json!({"deployment": "web", "desired": desired})).await;
+    let expected = json!({"stop": ["fleet-web.b", "fleet-web.gone"], "start": ["fleet-web.b", "fleet-web.new"],
+        "keep": ["fleet-web.a"], "pull": ["localhost/absent:1"]});
+    assert_eq!((plan.code, plan.body), (200, expected));
+    let removal = both(&device, "plan", json!({"deployment": "web", "desired": null})).await;
+    assert_eq!(removal.body["stop"], json!(["fleet-web.a", "fleet-web.b", "fleet-web.gone"]));
+    let elsewhere = json!({"deployment": "other", "desired": as_json(deployment(&[steady("a")]))});
+    assert_eq!(both(&device, "plan", elsewhere).await.body["start"], json!(["fleet-other.a"]));
+    let wrong = as_json(deployment(&[json!({"name": "a", "image": "a", "ports": ["80"], "user": ""})]));
+    let refused = device.operator.ask("plan", json!({"deployment": "web", "desired": wrong})).await;
+    let message = refused.body["message"].as_str().unwrap();
+    assert!(
+        refused.code == 400 && message.contains("[0].ports[0]") && message.contains("[0].user"),
+        "{message}"
+    );
+    device.several_ticks().await;
+    assert_eq!(device.lives(), before);
+    device.running("web", revision).await;
+}
+
+#[tokio::test]
 async fn refused_commands_say_why_and_a_command_acts_once_per_id() {
     let device = Device::new().await;
     device.apply("web", deployment(&[steady("a")])).await;
@@ -80,7 +109,7 @@ async fn refused_commands_say_why_and_a_command_acts_once_per_id() {
     }
     let (code, ..) = device.operator.ask_raw("reconcile", "{not json").await.unwrap();
     assert_eq!(code, 400);
-    let unknown = device.operator.ask_raw("plan", "{}").await.unwrap_err();
+    let unknown = device.operator.ask_raw("logs", "{}").await.unwrap_err();
     assert!(unknown.contains("no responders"), "{unknown}");
 
     // An answer goes to inboxes only: another subject could be one that the asker may not write to.
@@ -123,7 +152,7 @@ async fn the_service_is_found_by_nats_own_discovery() {
     let endpoints = info["endpoints"].as_array().unwrap();
     let mut subjects: Vec<&str> = endpoints.iter().flat_map(|e| e["subject"].as_str()).collect();
     subjects.sort_unstable();
-    let verbs = ["actor-restart", "actors", "confirm", "inventory", "ping", "reconcile", "status"];
+    let verbs = ["actor-restart", "actors", "confirm", "inventory", "ping", "plan", "reconcile", "status"];
     assert_eq!(subjects, verbs.map(|verb| format!("device-command.{ID}.{verb}")));
 }
 

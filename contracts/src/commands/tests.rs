@@ -53,7 +53,10 @@ fn orphans_and_circles_are_shown_and_not_hidden() {
 #[test]
 fn every_verb_is_offered_under_its_documented_word() {
     let words = Verb::ALL.map(Verb::as_str);
-    assert_eq!(words, ["ping", "status", "actors", "actor-restart", "inventory", "reconcile", "confirm"]);
+    assert_eq!(
+        words,
+        ["ping", "status", "actors", "actor-restart", "inventory", "reconcile", "confirm", "plan"]
+    );
     assert_eq!(words, Verb::ALL.map(|verb| verb.to_string()));
 }
 

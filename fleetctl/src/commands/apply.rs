@@ -15,6 +15,7 @@ use fleet_contracts::state::DeploymentState;
 use fleet_contracts::{DeviceId, Timestamp, names};
 use serde_json::json;
 use std::io::Read;
+use std::path::Path;
 
 /// A document that was read and found valid.
 pub struct Document {
@@ -22,9 +23,14 @@ pub struct Document {
     warnings: Vec<String>,
 }
 
+impl Document {
+    pub fn json(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&self.bytes)?)
+    }
+}
+
 /// Reads and checks the document; needs no server.
-pub fn read(apply: &Apply) -> Result<Document> {
-    let file = &apply.file;
+pub fn read(file: &Path) -> Result<Document> {
     let mut bytes = Vec::new();
     // One byte more than is accepted is enough to know; the rest of a wrong file is not read.
     let limit = u64::try_from(names::MAX_DOCUMENT).unwrap_or(u64::MAX).saturating_add(1);
@@ -33,19 +39,19 @@ pub fn read(apply: &Apply) -> Result<Document> {
         false => std::fs::File::open(file).and_then(|open| open.take(limit).read_to_end(&mut bytes)),
     };
     read.map_err(|error| Stop::new(Exit::BadDocument, format!("cannot read {}: {error}", file.display())))?;
-    let parsed = desired::parse(&bytes).map_err(|refusal| refused(apply, &refusal))?;
+    let parsed = desired::parse(&bytes).map_err(|refusal| refused(file, &refusal))?;
     for path in &parsed.warnings {
         output::note(&format!("warning: {path} is not known and will be ignored"));
     }
     Ok(Document { bytes: bytes.into(), warnings: parsed.warnings })
 }
 
-fn refused(apply: &Apply, refusal: &Refusal) -> Stop {
+fn refused(file: &Path, refusal: &Refusal) -> Stop {
     let problems = match refusal {
         Refusal::UnsupportedType(_) => format!("\n  {refusal}"),
         Refusal::InvalidSpec(problems) => problems.iter().map(|problem| format!("\n  {problem}")).collect(),
     };
-    let message = format!("{} is not a valid document, nothing was written:{problems}", apply.file.display());
+    let message = format!("{} is not a valid document, nothing was written:{problems}", file.display());
     Stop::new(Exit::BadDocument, message)
 }
 

@@ -20,6 +20,7 @@ async fn counter(prefix: &str) -> Counter {
         clock: Clock::start(),
         deployments,
         heartbeat: Address::new(),
+        observer: Address::new(),
         reporter: Address::new(),
         board: Arc::default(),
         reply_prefixes: vec![prefix.into()],

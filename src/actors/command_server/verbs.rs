@@ -18,13 +18,15 @@ use fleet_contracts::{DeploymentName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+mod plan;
+
 type Result<T> = std::result::Result<T, CommandError>;
 
 /// Whether a verb changes anything; those that do are logged with who asked.
 pub fn acts(verb: Verb) -> bool {
     match verb {
         Verb::ActorRestart | Verb::Reconcile | Verb::Confirm => true,
-        Verb::Ping | Verb::Status | Verb::Actors | Verb::Inventory => false,
+        Verb::Ping | Verb::Status | Verb::Actors | Verb::Inventory | Verb::Plan => false,
     }
 }
 
@@ -84,6 +86,7 @@ impl Desk {
             Verb::Inventory => self.encode(&self.inventory().await?),
             Verb::Reconcile => self.encode(&self.reconcile(self.decode(payload)?).await?),
             Verb::Confirm => self.encode(&self.confirm(self.decode(payload)?).await?),
+            Verb::Plan => self.encode(&self.plan(self.decode(payload)?).await?),
             Verb::ActorRestart => Err(CommandError::new(ErrorCode::BadRequest, "answered elsewhere")),
         }
     }
