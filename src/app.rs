@@ -3,6 +3,7 @@ use crate::actors::{Hold, Identity};
 use crate::bus::nats::{NatsBus, NatsSettings};
 use crate::bus::{Bus, BusError, LinkState};
 use crate::config::Config;
+use crate::domain::ledger::Shunned;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::podman::PodmanRuntime;
 use crate::store::StoreError;
@@ -12,6 +13,7 @@ use crate::supervision::Ended;
 use crate::tree::{self, Parts};
 use crate::watchdog::breadcrumb::{self, Breadcrumb, LastCrash};
 use crate::watchdog::ends::{self, Ends};
+use crate::watchdog::suspects::Suspects;
 use crate::watchdog::{self, Deeds, Limits, Vitals, last_words};
 use crate::{inventory, systemd};
 use std::path::Path;
@@ -94,6 +96,7 @@ struct Before {
     last_crash: Option<LastCrash>,
     ends: Ends,
     hold: Option<Hold>,
+    shunned: Shunned,
 }
 
 impl Before {
@@ -104,6 +107,8 @@ impl Before {
         if !wait.is_zero() {
             tracing::error!(?wait, "the agent ended by itself again and again: it only looks for now");
         }
+        let shunned = shunned(state_dir, last_crash.as_ref());
+        // Only now: what the one before left is counted.
         if let Err(error) = last_words::prepare(state_dir) {
             tracing::warn!(%error, "an abort of this process will leave no word");
         }
@@ -112,8 +117,18 @@ impl Before {
             tokio::time::sleep(ends::WELL_AFTER).await;
             well.forget();
         });
-        Self { last_crash, ends, hold: Some(Hold(wait)).filter(|_| !wait.is_zero()) }
+        Self { last_crash, ends, hold: Some(Hold(wait)).filter(|_| !wait.is_zero()), shunned }
     }
+}
+
+/// The documents that must not be read, with the one that the process before this one ended in, if it is one now.
+fn shunned(state_dir: &Path, last_crash: Option<&LastCrash>) -> Shunned {
+    let mut suspects = Suspects::of(state_dir, VERSION);
+    if let Some(LastCrash { line, deployment: Some(name), reading: Some(document) }) = last_crash {
+        tracing::error!(deployment = %name, %document, how = line, "reading its document ended the process before this one");
+        suspects.count(name.clone(), document, line);
+    }
+    suspects.shunned()
 }
 
 fn watched(state_dir: &Path) -> Result<Vitals, AppError> {
@@ -163,6 +178,7 @@ fn parts(
         reconcile_every: agent.reconcile,
         clock_synced: inventory::clock_synced,
         last_crash: before.last_crash.clone(),
+        shunned: before.shunned.clone(),
         hold: before.hold,
     })
 }

@@ -6,7 +6,6 @@ use super::memory::{About, Image, Memory, Trouble};
 use super::plan::{Action, Cause, Rest, Step, View, plan, vacate};
 use super::report::{self, Complaint, SlotFacts};
 use super::time::Moment;
-use fleet_contracts::names::{Role, container_name};
 use fleet_contracts::state::{Code, Phase};
 use fleet_contracts::{DeploymentName, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -345,18 +344,7 @@ impl Picture {
     }
 
     fn view(&self, service: &ServiceName) -> View {
-        let mut view = View::default();
-        let named = |role| container_name(&self.name, service, role);
-        for container in self.containers.values().filter(|c| c.service == *service) {
-            if container.name == named(Role::Main) {
-                view.main = Some(container.clone());
-            } else if container.name == named(Role::Next) {
-                view.next = Some(container.clone());
-            } else {
-                view.others.push(container.clone());
-            }
-        }
-        view
+        View::of(&self.name, service, self.containers.values())
     }
 
     fn refresh(&mut self, service: &ServiceName, now: Moment, dice: Dice) {

@@ -8,7 +8,8 @@ use super::container::{Container, ContainerId, Status};
 use super::desired::Target;
 use super::memory::{Memory, Readiness};
 use super::time::Moment;
-use fleet_contracts::names::Role;
+use fleet_contracts::names::{Role, container_name};
+use fleet_contracts::{DeploymentName, ServiceName};
 
 /// Everything that bears the labels of one slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +21,34 @@ pub struct View {
 }
 
 impl View {
+    /// Of the containers of one deployment, those of one service.
+    pub fn of<'a>(
+        deployment: &DeploymentName,
+        service: &ServiceName,
+        containers: impl IntoIterator<Item = &'a Container>,
+    ) -> Self {
+        let mut view = View::default();
+        let named = |role| container_name(deployment, service, role);
+        for container in containers.into_iter().filter(|c| c.service == *service) {
+            if container.name == named(Role::Main) {
+                view.main = Some(container.clone());
+            } else if container.name == named(Role::Next) {
+                view.next = Some(container.clone());
+            } else {
+                view.others.push(container.clone());
+            }
+        }
+        view
+    }
+
+    /// The container that answers for the service: the one that bears its name, unless the one it
+    /// replaces still runs.
+    pub fn in_service(&self) -> Option<&Container> {
+        let outgoing = self.others.iter().find(|container| container.status.is_alive());
+        let main = self.main.as_ref();
+        main.filter(|main| main.status.is_alive()).or(outgoing).or(main)
+    }
+
     pub fn all(&self) -> impl Iterator<Item = &Container> {
         self.others.iter().chain(&self.next).chain(&self.main)
     }

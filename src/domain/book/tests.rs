@@ -17,8 +17,19 @@ fn entry(image: &str, revision: u64) -> Entry {
 
 /// A book of the next process: with what was durable in the one before.
 fn book(records: Vec<Record>) -> Book {
+    book_that_reads(records, reading())
+}
+
+fn book_that_reads(records: Vec<Record>, reading: Reading) -> Book {
     let followed = Some(Followed { incarnation: Incarnation("i".into()), last_sequence: 0 });
-    Book::new("d1".parse().unwrap(), Ledger { records, followed, quarantined: vec![] })
+    Book::new("d1".parse().unwrap(), Ledger { records, followed, quarantined: vec![] }, reading)
+}
+
+fn reading() -> Reading {
+    Reading {
+        read: |_, document, revision| Wanted::read(document, revision).map_err(Unread::Refused),
+        shunned: Default::default(),
+    }
 }
 
 fn put(book: &mut Book, image: &str, revision: u64) -> Record {
