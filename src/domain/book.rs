@@ -9,7 +9,7 @@ use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::{Code, DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
 pub use objections::{Reading, Unread};
-use objections::{quarantine, removal_held, shorten};
+use objections::{doubt, quarantine, removal_held, shorten};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -54,6 +54,8 @@ pub struct Book {
     records: Records,
     /// On disk: what may be acted on.
     durable: Records,
+    /// Of these the disk holds an older record than it did: the bucket has to be asked.
+    doubtful: BTreeSet<DeploymentName>,
     followed: Option<Followed>,
     duties: BTreeMap<DeploymentName, Duty>,
     known: BTreeMap<DeploymentName, Known>,
@@ -72,6 +74,7 @@ impl Book {
             device,
             reading,
             durable: Records::new(),
+            doubtful: ledger.doubtful,
             followed: ledger.followed,
             duties: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -81,7 +84,7 @@ impl Book {
             records: records.clone(),
         };
         for record in records.into_values() {
-            book.saved(record);
+            book.settle(record);
         }
         let is_present = |record: &&Record| record.wanted != ledger::Wanted::Removed;
         book.unseen = book.durable.values().filter(is_present).map(|record| record.name.clone()).collect();
@@ -114,6 +117,11 @@ impl Book {
         let known = self.known.entry(name.clone()).or_default();
         let before = self.durable.insert(name.clone(), record.clone());
         match &record.wanted {
+            // Perhaps it was wanted again since.
+            ledger::Wanted::Removed if self.doubtful.contains(&name) => {
+                known.objection = Some(doubt(&record));
+                None
+            }
             ledger::Wanted::Removed => {
                 (known.removing, known.objection) = (true, None);
                 self.held.remove(&name);
@@ -123,7 +131,7 @@ impl Book {
             ledger::Wanted::Present(document) => {
                 let same = before.as_ref().is_some_and(|b| b.wanted == record.wanted);
                 let same_trial = before.is_some_and(|b| b.trial == record.trial);
-                let runs = matches!(self.duties.get(&name), Some(Duty::Run(_)));
+                let runs = matches!(self.duties.get(&name), Some(Duty::Run(run)) if !run.doubtful);
                 if let (true, Some(accepted)) = (same && same_trial && runs, &mut known.accepted) {
                     accepted.revision = record.revision;
                     known.objection = None;
@@ -134,7 +142,7 @@ impl Book {
                     None => self.reading.document(&record, document),
                 };
                 match read {
-                    Ok(wanted) => Some(self.wants(name, wanted)),
+                    Ok(wanted) => Some(self.wants(&record, wanted)),
                     Err(objection) => {
                         self.leaves_alone(&record, same, objection);
                         None
@@ -144,9 +152,11 @@ impl Book {
         }
     }
 
-    fn wants(&mut self, name: DeploymentName, wanted: Wanted) -> Duty {
+    fn wants(&mut self, record: &Record, mut wanted: Wanted) -> Duty {
+        let name = record.name.clone();
         let known = self.known.entry(name.clone()).or_default();
-        (known.removing, known.objection) = (false, None);
+        wanted.doubtful = self.doubtful.contains(&name);
+        (known.removing, known.objection) = (false, wanted.doubtful.then(|| doubt(record)));
         known.accepted = Some(Accepted {
             revision: wanted.revision,
             since_revision: wanted.revision,

@@ -1,7 +1,7 @@
 //! What this device was told to run, as it is kept on disk.
 use super::source::Incarnation;
 use fleet_contracts::{DeploymentName, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The accepted desired state of one deployment.
@@ -92,6 +92,8 @@ pub struct Followed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub records: Vec<Record>,
+    /// Of these the newer copy could not be read: the record is the one before it, at best.
+    pub doubtful: BTreeSet<DeploymentName>,
     pub followed: Option<Followed>,
     /// Files that could not be read in either copy and were moved aside; what ran keeps running.
     pub quarantined: Vec<String>,

@@ -3,7 +3,7 @@ use super::backoff::{Backoff, Dice};
 use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
 use super::memory::{About, Image, Memory, Trouble};
-use super::plan::{Action, Cause, Rest, Step, View, plan, vacate};
+use super::plan::{Action, Cause, Rest, Step, View, keep, plan, vacate};
 use super::report::{self, Complaint, SlotFacts};
 use super::time::Moment;
 use fleet_contracts::state::{Code, Phase};
@@ -303,7 +303,10 @@ impl Picture {
 
     fn plan(&self, name: &ServiceName, memory: &Memory, now: Moment) -> Step {
         let view = self.view(name);
+        let is_doubtful = matches!(&self.order, Order::Run(wanted) if wanted.doubtful);
         match (self.target(name), &self.order) {
+            (Some(target), _) if is_doubtful => keep(target, &view, memory, now),
+            (None, Order::Run(_)) if is_doubtful => Step::Wait(None),
             (Some(target), _) => plan(target, &view, memory, now),
             (None, Order::Vanish) => vacate(&view, Cause::Removed),
             (None, Order::Run(_) | Order::None) => vacate(&view, Cause::Dropped),

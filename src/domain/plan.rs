@@ -124,6 +124,27 @@ pub fn plan(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step 
     }
 }
 
+/// The next step of a slot whose document the bucket has to confirm first: a newer one may have been acted on. What is
+/// in the slot, of whatever spec, is kept and started again; nothing is made, replaced or cleared.
+pub fn keep(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step {
+    let Some(main) = &view.main else { return Step::Wait(None) };
+    let digest = main.digest.clone().unwrap_or_else(|| target.digest.clone());
+    let theirs = Target { digest, ..target.clone() };
+    let alive = view.others.iter().filter(|container| container.status.is_alive()).cloned().collect();
+    let view = View { main: view.main.clone(), next: None, others: alive };
+    match plan(&theirs, &view, memory, now) {
+        Step::Do(action @ (Action::Start(_) | Action::Unpause(_))) => Step::Do(action),
+        Step::Do(
+            Action::Pull
+            | Action::Create(_)
+            | Action::Rename { .. }
+            | Action::Stop { .. }
+            | Action::Remove { .. },
+        ) => Step::Wait(None),
+        step @ (Step::Wait(_) | Step::Done(_)) => step,
+    }
+}
+
 /// The next step towards an empty slot.
 pub fn vacate(view: &View, cause: Cause) -> Step {
     // Prepared ones first: they must not be started by anybody while the others stop.

@@ -7,6 +7,7 @@ impl Book {
         let Ruling { verdicts, held, source_reset: _, followed, bad_keys } =
             judge::snapshot(&self.device, &self.records, self.followed.as_ref(), snapshot);
         let mut judged = Judged { bad_keys, ..Judged::default() };
+        self.believe_confirmed(&verdicts, &held, &followed, &mut judged);
         for (name, verdict) in verdicts {
             self.apply(name, verdict, &mut judged);
         }
@@ -18,6 +19,24 @@ impl Book {
         }
         self.followed = Some(followed);
         judged
+    }
+
+    /// Of records that may be older than what the disk held: those than which the bucket, the same one, has nothing
+    /// newer.
+    fn believe_confirmed(
+        &mut self,
+        verdicts: &BTreeMap<DeploymentName, Verdict>,
+        held: &BTreeSet<DeploymentName>,
+        followed: &Followed,
+        judged: &mut Judged,
+    ) {
+        let says_nothing = |name: &&DeploymentName| {
+            matches!(verdicts.get(*name), None | Some(Verdict::Nothing)) && !held.contains(*name)
+        };
+        let records = self.doubtful.iter().filter(says_nothing).filter_map(|name| self.records.get(name));
+        let of_its_life = records.filter(|record| record.incarnation == followed.incarnation);
+        let confirmed: Vec<Record> = of_its_life.cloned().collect();
+        confirmed.into_iter().for_each(|record| self.take(record, judged));
     }
 
     /// Judges one entry of a watch. `None`: only a full snapshot can tell.
@@ -73,6 +92,7 @@ impl Book {
 
     fn take(&mut self, record: Record, judged: &mut Judged) {
         self.release_held(&record.name);
+        self.doubtful.remove(&record.name);
         self.records.insert(record.name.clone(), record.clone());
         judged.records.push(record);
     }
@@ -142,6 +162,7 @@ impl Book {
             let record = record.ok_or_else(|| NotConfirmed::NotHeld(name.clone()))?;
             confirmed.push(judge::confirmed(record));
         }
+        confirmed.iter().for_each(|record| _ = self.doubtful.remove(&record.name));
         self.records.extend(confirmed.iter().map(|record| (record.name.clone(), record.clone())));
         Ok(confirmed)
     }

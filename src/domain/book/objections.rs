@@ -26,6 +26,16 @@ pub fn quarantine(record: &Record) -> Option<Objection> {
     Some(Objection { code: Code::Quarantined, message: shorten(message) })
 }
 
+/// Why an accepted document is only kept up, and what ends that.
+pub fn doubt(record: &Record) -> Objection {
+    let revision = record.revision;
+    let message = format!(
+        "revision {revision}: what this device accepted last cannot be read any more, this is what it accepted before; \
+         what runs is kept as it is until the bucket says what is wanted"
+    );
+    Objection { code: Code::StaleRevision, message }
+}
+
 /// Why a document cannot be read.
 #[derive(Debug)]
 pub enum Unread {
