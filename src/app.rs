@@ -110,7 +110,7 @@ impl Before {
         let shunned = shunned(state_dir, last_crash.as_ref());
         // Only now: what the one before left is counted.
         if let Err(error) = last_words::prepare(state_dir) {
-            tracing::warn!(%error, "an abort of this process will leave no word");
+            tracing::warn!(%error, "the last words of the process before this one cannot be taken away");
         }
         let well = ends.clone();
         tokio::spawn(async move {

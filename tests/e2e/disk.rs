@@ -52,6 +52,12 @@ impl Disk {
         self.mount();
     }
 
+    /// What an administrator does. Refused while a file is open for writing.
+    pub fn read_only(&self, read_only: bool) {
+        let how = if read_only { "remount,ro" } else { "remount,rw" };
+        run(Command::new("mount").args(["-o", how]).arg(&self.mount));
+    }
+
     pub fn fill(&self) {
         let mut file = File::create(self.mount.join("filler")).unwrap();
         while file.write_all(&[1; 4096]).is_ok() {}
@@ -82,4 +88,10 @@ pub fn flip(file: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(file, bytes).unwrap();
+}
+
+/// Leaves the first half of a file, as a write that was cut off does.
+pub fn tear(file: &Path) {
+    let bytes = fs::read(file).unwrap();
+    fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
 }

@@ -18,8 +18,8 @@ impl Deployments {
             DiskNews::Loaded(Err(error)) => self.on_not_loaded(&error, ctx),
             DiskNews::LoadAgain => self.load(ctx),
             DiskNews::Saved(record) => {
-                self.written();
                 let name = record.name.clone();
+                self.written(&file_of(&name));
                 let duty = self.book.as_mut().and_then(|book| book.saved(record));
                 if let Some(duty) = duty {
                     self.args.reconcilers.renew(name.clone());
@@ -27,9 +27,9 @@ impl Deployments {
                 }
                 self.counted();
             }
-            DiskNews::FollowedSaved(_) => self.written(),
+            DiskNews::FollowedSaved(_) => self.written("followed"),
             DiskNews::Forgotten(name) => {
-                self.written();
+                self.written(&file_of(&name));
                 if self.book.as_mut().is_some_and(|book| book.forgotten(&name)) {
                     tracing::info!(deployment = %name, "gone");
                     self.args.reconcilers.retire(&name);
@@ -57,7 +57,10 @@ impl Deployments {
         for file in &ledger.quarantined {
             tracing::error!(file, "unreadable in both copies: moved aside; what it described keeps running");
         }
-        self.reasons.quarantined = !ledger.quarantined.is_empty();
+        self.reasons.lost = ledger.quarantined.iter().cloned().collect();
+        for name in &ledger.doubtful {
+            tracing::error!(deployment = %name, "its newest record cannot be read: kept as it is until the bucket was asked");
+        }
         tracing::info!(deployments = ledger.records.len(), "the ledger is read");
         let mut book = Book::new(self.args.device.clone(), ledger, self.args.reading.clone());
         if let Some((name, how)) = self.args.blamed.take() {
@@ -105,8 +108,9 @@ impl Deployments {
         record.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
     }
 
-    fn written(&mut self) {
+    fn written(&mut self, file: &str) {
         self.writes.done();
+        self.reasons.lost.remove(file);
         if !self.writes.is_failing() && std::mem::take(&mut self.reasons.disk_failing) {
             tracing::info!("the state directory can be written again");
         }
@@ -137,6 +141,11 @@ impl Deployments {
             })
         });
     }
+}
+
+/// As the ledger names what it could not read.
+fn file_of(name: &DeploymentName) -> String {
+    format!("deployments/{name}")
 }
 
 fn describe(write: &Write) -> String {
