@@ -59,12 +59,14 @@ pub async fn run(config: Config) -> Result<Stopped, AppError> {
     let mut signals = Signals::new()?;
     let identity = identity(&config);
     let lock = Arc::new(StateLock::acquire(&config.agent.state_dir, &identity.instance)?);
-    let before = Before::of(&config.agent.state_dir);
+    let ledger = Arc::new(DiskLedger::new(&config.agent.state_dir)?);
     let Identity { device, instance, .. } = &identity;
     tracing::info!(version = VERSION, %device, instance, epoch = lock.epoch(), "fleet-agent starts");
     let bus = Arc::new(bus(&config).await?);
     let state_dir = config.agent.state_dir.clone();
-    let parts = parts(&config, identity, lock.clone(), bus.clone(), &before)?;
+    // What the one before left is told once: not to a process that could not begin.
+    let before = Before::of(&state_dir);
+    let parts = parts(&config, identity, Doors { lock: lock.clone(), ledger, bus: bus.clone() }, &before);
     let vitals = watched(&state_dir)?;
     let root = tree::run_watched(parts, |board| vitals.board(board)).await;
     vitals.root(root.clone());
@@ -153,23 +155,29 @@ fn gave_up(state_dir: &Path, why: String) -> AppError {
     AppError::GaveUp(why)
 }
 
+/// What could fail to open, and did not.
+struct Doors {
+    lock: Arc<StateLock>,
+    ledger: Arc<DiskLedger>,
+    bus: Arc<NatsBus>,
+}
+
 fn parts(
     config: &Config,
     identity: Identity,
-    lock: Arc<StateLock>,
-    bus: Arc<NatsBus>,
+    doors: Doors,
     before: &Before,
-) -> Result<Parts, AppError> {
+) -> Parts {
     let agent = &config.agent;
     let runtime = agent.runtime_enabled.then(|| -> Arc<dyn ContainerRuntime> {
         Arc::new(PodmanRuntime::new(agent.device_id.clone(), config.runtime.socket.clone()))
     });
-    Ok(Parts {
+    Parts {
         identity,
         runtime,
-        bus,
-        store: Arc::new(DiskLedger::new(&agent.state_dir)?),
-        owner: lock,
+        bus: doors.bus,
+        store: doors.ledger,
+        owner: doors.lock,
         inventory: inventory::read(&agent.state_dir),
         labels: config.labels.clone(),
         config_digest: config.digest(),
@@ -180,7 +188,7 @@ fn parts(
         last_crash: before.last_crash.clone(),
         shunned: before.shunned.clone(),
         hold: before.hold,
-    })
+    }
 }
 
 fn identity(config: &Config) -> Identity {
