@@ -162,12 +162,7 @@ struct Doors {
     bus: Arc<NatsBus>,
 }
 
-fn parts(
-    config: &Config,
-    identity: Identity,
-    doors: Doors,
-    before: &Before,
-) -> Parts {
+fn parts(config: &Config, identity: Identity, doors: Doors, before: &Before) -> Parts {
     let agent = &config.agent;
     let runtime = agent.runtime_enabled.then(|| -> Arc<dyn ContainerRuntime> {
         Arc::new(PodmanRuntime::new(agent.device_id.clone(), config.runtime.socket.clone()))

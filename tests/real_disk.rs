@@ -165,6 +165,7 @@ struct PowerCut {
 
 impl PowerCut {
     fn new() -> Self {
+        alone();
         let parent = match std::env::var_os("FLEET_TEST_DIR") {
             Some(dir) => tempfile::tempdir_in(dir).unwrap(),
             None => tempfile::tempdir().unwrap(),
@@ -214,6 +215,16 @@ impl Drop for PowerCut {
     }
 }
 
+/// What this thread and those that it starts mount from now on, nobody else sees: a world of another test that begins
+/// meanwhile would have a copy of the mount, and it would outlive the unmount here.
+fn alone() {
+    // SAFETY: takes flags only.
+    #[allow(unsafe_code)]
+    let unshared = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    assert_eq!(unshared, 0, "{}", std::io::Error::last_os_error());
+    run(Command::new("mount").args(["--make-rprivate", "/"]));
+}
+
 /// Writes one deployment's record again and again; what was tried last, and what was last said to be durable.
 fn write_on(ledger: &DiskLedger, name: &str, began: &AtomicUsize) -> (u64, u64) {
     let mut durable = 0;
@@ -234,10 +245,12 @@ fn cut_after(writes: usize) {
     let disk = PowerCut::new();
     let (ledger, began) = (DiskLedger::new(&disk.mount).unwrap(), AtomicUsize::new(0));
     let (is_cut, ends) = std::thread::scope(|scope| {
-        let write = |name| scope.spawn({
-            let (ledger, began) = (&ledger, &began);
-            move || write_on(ledger, name, began)
-        });
+        let write = |name| {
+            scope.spawn({
+                let (ledger, began) = (&ledger, &began);
+                move || write_on(ledger, name, began)
+            })
+        };
         let writers = NAMES.map(write);
         while began.load(Ordering::SeqCst) < writes {
             std::thread::yield_now();
@@ -259,7 +272,8 @@ fn cut_after(writes: usize) {
         let record = found.records.iter().find(|record| record.name.as_str() == name);
         let revision = record.map_or(0, |record| record.revision);
         assert!((durable..=tried).contains(&revision), "{name}: {revision}, not {durable} to {tried}");
-        let whole = Record { name: name.parse().unwrap(), ..self::record(revision, 1 + revision as usize % 3) };
+        let whole =
+            Record { name: name.parse().unwrap(), ..self::record(revision, 1 + revision as usize % 3) };
         assert!(record.is_none_or(|record| *record == whole), "{name} at {revision} is not what was written");
     }
 }

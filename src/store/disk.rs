@@ -197,13 +197,14 @@ impl LedgerStore for DiskLedger {
         for temporary in [".tmp", ".prev.tmp"] {
             sweep(&self.state_dir.join(format!("{FOLLOWED}{temporary}")));
         }
-        ledger.followed = self.read(
-            &self.followed_pair(),
-            FOLLOWED.to_owned(),
-            written::open_followed,
-            &mut ledger.quarantined,
-        )?
-        .value();
+        ledger.followed = self
+            .read(
+                &self.followed_pair(),
+                FOLLOWED.to_owned(),
+                written::open_followed,
+                &mut ledger.quarantined,
+            )?
+            .value();
         Ok(ledger)
     }
 

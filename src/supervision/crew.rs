@@ -43,7 +43,9 @@ enum Mode {
 impl Crew {
     pub fn new(me: ActorRef<Order>, throne: Throne) -> Self {
         let (budget, children) = match &throne.rule {
-            Rule::Tree(spec) => (spec.budget, spec.children.iter().map(|spec| (spec.clone(), false)).collect()),
+            Rule::Tree(spec) => {
+                (spec.budget, spec.children.iter().map(|spec| (spec.clone(), false)).collect())
+            }
             Rule::Keyed { budget, children } => (*budget, children.attach(me.clone())),
         };
         let live = throne.node.begin();

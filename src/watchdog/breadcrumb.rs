@@ -100,9 +100,7 @@ fn left(state_dir: &Path) -> Option<LastCrash> {
     let unreadable = |line: String| LastCrash::new(line, None);
     let found = match read(&path) {
         Ok(text) => match serde_json::from_slice::<Breadcrumb>(&text) {
-            Ok(left) => {
-                LastCrash::new(format!("{} {}", left.at, left.reason), left.deployment.as_deref())
-            }
+            Ok(left) => LastCrash::new(format!("{} {}", left.at, left.reason), left.deployment.as_deref()),
             Err(_) => unreadable("it left a word that cannot be read".to_owned()),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,

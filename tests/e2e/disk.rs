@@ -1,4 +1,5 @@
 //! Small filesystems under the agent's state directory, that run full and break. Needs root.
+use crate::patience::{PATIENCE, within};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,12 +44,16 @@ impl Disk {
     }
 
     /// What an operator does after that. Nobody may use it meanwhile.
-    pub fn repair(&self) {
+    pub async fn repair(&self) {
         run(Command::new("umount").arg(&self.mount));
-        // 1: errors were mended.
-        let checked =
-            Command::new("fsck.ext4").arg("-fy").arg(self.device.as_ref().unwrap()).output().unwrap();
-        assert!(matches!(checked.status.code(), Some(0 | 1)), "{checked:?}");
+        let device = self.device.as_ref().unwrap();
+        // A world of another test, begun meanwhile, has a copy of the mount as long as it lives.
+        let check = async || match Command::new("fsck.ext4").arg("-fy").arg(device).output().unwrap() {
+            // 1: errors were mended.
+            checked if matches!(checked.status.code(), Some(0 | 1)) => Ok(()),
+            checked => Err(format!("{checked:?}")),
+        };
+        within(4 * PATIENCE, check).await.unwrap();
         self.mount();
     }
 

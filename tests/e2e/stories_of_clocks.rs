@@ -71,7 +71,9 @@ async fn a_clock_that_jumps_while_a_container_waits_to_be_tried_again_changes_no
     let volume = format!("{}:/starts", starts.parent().unwrap().display());
     let broken = with(note, serde_json::json!({"volumes": [volume]}));
     device.put("broken", deployment(&[broken])).await;
-    for (begun, jump) in [(3, "@2036-06-01 12:00:00"), (4, "@1970-01-02 00:00:00"), (5, "@2026-06-01 12:00:00")] {
+    for (begun, jump) in
+        [(3, "@2036-06-01 12:00:00"), (4, "@1970-01-02 00:00:00"), (5, "@2026-06-01 12:00:00")]
+    {
         device.lines(&starts, "it was tried again", |lines| lines.len() >= begun).await;
         set(&clock, jump);
     }

@@ -69,7 +69,7 @@ async fn a_filesystem_that_turns_read_only_under_the_agent_takes_no_document_and
     device.heartbeat("the next one says so too", says("state-not-writable")).await;
     assert_eq!(device.lives(), before);
     device.crash();
-    disk.repair();
+    disk.repair().await;
     device.boot();
     device.running("web", web).await;
     device.heartbeat("all is well", is_well).await;
@@ -204,12 +204,17 @@ async fn when_only_the_newest_record_is_damaged_and_no_server_is_there_nothing_g
         // It is kept up, as it is: the container, not the older document.
         kill(&device, "fleet-web.b");
         let is_back = |all: &std::collections::BTreeMap<String, crate::observe::Seen>| {
-            all.get("fleet-web.b").and_then(|seen| seen.life).is_some_and(|life| Some(life) != before["fleet-web.b"].1)
+            all.get("fleet-web.b")
+                .and_then(|seen| seen.life)
+                .is_some_and(|life| Some(life) != before["fleet-web.b"].1)
         };
         device.seen("what died is started again", is_back).await;
         let now = device.lives();
         assert!(now.keys().eq(["fleet-web.b", "fleet-web.c"]), "{now:?}");
-        assert_eq!((&now["fleet-web.b"].0, &now["fleet-web.c"]), (&before["fleet-web.b"].0, &before["fleet-web.c"]));
+        assert_eq!(
+            (&now["fleet-web.b"].0, &now["fleet-web.c"]),
+            (&before["fleet-web.b"].0, &before["fleet-web.c"])
+        );
         std::fs::write(&device.log.0, "").unwrap();
         device.nats.up().await;
         device.running("web", revision).await;

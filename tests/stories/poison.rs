@@ -44,7 +44,11 @@ async fn a_document_that_ended_the_process_twice_is_left_alone_by_the_third_one(
     let mut story = neighbours().await;
     story.apply_and_run("bad", demo("demo:1")).await;
     let pids = story.pids();
-    let crash = LastCrash { line: "aborted by SIGABRT".into(), deployment: Some("bad".parse().unwrap()), reading: None };
+    let crash = LastCrash {
+        line: "aborted by SIGABRT".into(),
+        deployment: Some("bad".parse().unwrap()),
+        reading: None,
+    };
     story = story.with(|parts| parts.last_crash = Some(crash));
     story.crash().await;
     story.boot().await;

@@ -1,9 +1,9 @@
 use super::*;
 use crate::actors::tests::{Heard, device, document, pass, probe, reconcilers, run, settle, web};
 use crate::domain::source::{Entry, Incarnation, Operation};
+use crate::messages::deployments::Question;
 use crate::store::fake::{Fail, FakeLedger, FakeOwner};
 use crate::supervision::{Root, worker};
-use crate::messages::deployments::Question;
 use fleet_contracts::state::{Code, DeploymentState, Phase};
 use std::io::ErrorKind;
 

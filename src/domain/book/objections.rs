@@ -55,12 +55,13 @@ impl Reading {
     /// `Err`: why it cannot be acted on.
     pub fn document(&self, record: &Record, document: &[u8]) -> Result<Wanted, Objection> {
         let Record { name, revision, .. } = record;
-        let objection = |code, why: String| {
-            Objection { code, message: shorten(format!("revision {revision}: {why}")) }
-        };
+        let objection =
+            |code, why: String| Objection { code, message: shorten(format!("revision {revision}: {why}")) };
         if let Some(why) = self.shunned.get(&(name.clone(), Fingerprint::of(document))) {
-            let text = format!("{why}; it is not read again by this version of the agent; apply another document, \
-                                or `fleetctl reconcile` of this deployment has it read again");
+            let text = format!(
+                "{why}; it is not read again by this version of the agent; apply another document, \
+                                or `fleetctl reconcile` of this deployment has it read again"
+            );
             return Err(objection(Code::Quarantined, text));
         }
         (self.read)(name, document, *revision).map_err(|unread| match unread {

@@ -41,7 +41,10 @@ fn a_document_in_quarantine_is_not_read_and_nothing_is_told_before_somebody_look
     let mut next = book_of(ledger, no_reading());
     let at = Timestamp::from_unix_seconds(1_900_000_000).unwrap();
     assert_eq!((next.changes(at), next.counts().total), (vec![], 1));
-    let seen = [container("1", "fleet-web.a", Status::Exited { code: 3 }), container("2", "fleet-web.a.old", running())];
+    let seen = [
+        container("1", "fleet-web.a", Status::Exited { code: 3 }),
+        container("2", "fleet-web.a.old", running()),
+    ];
     next.listed(&[(name(), seen.to_vec())].into(), &[name()].into());
     let state = state(&mut next);
     assert_eq!((state.phase, state.observed_revision), (Phase::Failed, Some(1)));
@@ -89,7 +92,10 @@ fn a_document_that_must_not_be_read_is_not_accepted_and_the_one_before_it_stays(
     let record = put(&mut book(vec![]), "a", 1);
     let mut next = book_of(Ledger { records: vec![record], ..Ledger::default() }, shunning("b"));
     let judged = next.hint(&entry("b", 2)).unwrap();
-    assert_eq!((judged.records.len(), next.is_shunned(&name()), next.is_quarantined(&name())), (0, true, false));
+    assert_eq!(
+        (judged.records.len(), next.is_shunned(&name()), next.is_quarantined(&name())),
+        (0, true, false)
+    );
     assert!(next.duty(&name()).is_some());
     next.reported(
         &name(),
@@ -97,7 +103,11 @@ fn a_document_that_must_not_be_read_is_not_accepted_and_the_one_before_it_stays(
     );
     let error = state(&mut next).last_error.unwrap();
     assert_eq!(error.code, Code::Quarantined);
-    assert!(error.message.contains("revision 2") && error.message.contains("aborted twice"), "{}", error.message);
+    assert!(
+        error.message.contains("revision 2") && error.message.contains("aborted twice"),
+        "{}",
+        error.message
+    );
     assert!(next.release(&name()).is_some());
     assert_eq!(next.hint(&entry("b", 3)).unwrap().records.len(), 1);
 }
