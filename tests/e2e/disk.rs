@@ -53,7 +53,7 @@ impl Disk {
             checked if matches!(checked.status.code(), Some(0 | 1)) => Ok(()),
             checked => Err(format!("{checked:?}")),
         };
-        within(4 * PATIENCE, check).await.unwrap();
+        within(2 * PATIENCE, check).await.unwrap();
         self.mount();
     }
 

@@ -231,4 +231,21 @@ mod long {
         undisturbed(&device, &before).await;
         device.apply("new", deployment(&[steady("x")])).await;
     }
+
+    /// The actor that hangs is `deployments`, and what it hangs on was never accepted.
+    #[tokio::test]
+    async fn a_document_that_hangs_the_process_that_reads_it_is_not_read_again_after_the_second_end() {
+        let mut device = neighbours().await;
+        let before = device.lives();
+        device.arm("read:new", "spin always");
+        device.put("new", deployment(&[steady("y")])).await;
+        for _ in 1..=2 {
+            let end = device.agent.take().unwrap().ended().await;
+            assert_eq!(end.code(), Some(70), "{}", device.log.tail());
+            device.boot();
+        }
+        device.state("new", "it is quarantined", is_quarantined).await;
+        undisturbed(&device, &before).await;
+        device.apply("other", deployment(&[steady("x")])).await;
+    }
 }
