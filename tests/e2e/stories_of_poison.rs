@@ -91,6 +91,7 @@ async fn a_document_that_aborts_the_process_is_quarantined_after_the_second_end(
     for _ in 1..=2 {
         let end = device.agent.take().unwrap().ended().await;
         assert_eq!(end.signal(), Some(SIGABRT), "{end}\n{}", device.log.tail());
+        cannot_begin(&mut device).await;
         device.boot();
     }
     let state = device.state("bad", "it is quarantined", is_quarantined).await;
@@ -106,6 +107,17 @@ async fn a_document_that_aborts_the_process_is_quarantined_after_the_second_end(
     assert_eq!(reply.code, 200, "{reply:?}");
     device.state("bad", "it was tried again", |state| state["phase"] == "Running").await;
     undisturbed(&device, &before).await;
+}
+
+/// A process that has no state directory is no end of its own, and takes no evidence away.
+async fn cannot_begin(device: &mut Device) {
+    let (records, aside) = (device.state_dir().join("deployments"), device.state_dir().join("aside"));
+    std::fs::rename(&records, &aside).unwrap();
+    std::fs::write(&records, "no directory").unwrap();
+    device.boot();
+    assert_eq!(device.agent.take().unwrap().ended().await.code(), Some(70), "{}", device.log.tail());
+    std::fs::remove_file(&records).unwrap();
+    std::fs::rename(&aside, &records).unwrap();
 }
 
 /// Neither takes the count from the other.

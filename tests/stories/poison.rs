@@ -205,7 +205,7 @@ async fn a_document_that_ended_the_process_that_read_it_is_not_read_again_until_
     std::fs::remove_file(dir.path().join("read:bad")).unwrap();
     let shunned = [("bad", demo("demo:2")), ("worse", demo("demo:1"))];
     let shunned = shunned.map(|(name, document)| {
-        ((name.parse().unwrap(), Fingerprint::of(&Vec::from(document))), "aborted twice".to_owned())
+        ((name.parse().unwrap(), Fingerprint::of(&document)), "aborted twice".to_owned())
     });
     story = story.with(|parts| parts.shunned = shunned.into_iter().collect());
     story.apply("bad", demo("demo:2"));
