@@ -3,6 +3,7 @@ use crate::actors::{Hold, Identity};
 use crate::bus::nats::{NatsBus, NatsSettings};
 use crate::bus::{Bus, BusError, LinkState};
 use crate::config::Config;
+use crate::domain::ledger::Shunned;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::podman::PodmanRuntime;
 use crate::store::StoreError;
@@ -12,6 +13,7 @@ use crate::supervision::Ended;
 use crate::tree::{self, Parts};
 use crate::watchdog::breadcrumb::{self, Breadcrumb, LastCrash};
 use crate::watchdog::ends::{self, Ends};
+use crate::watchdog::suspects::Suspects;
 use crate::watchdog::{self, Deeds, Limits, Vitals, last_words};
 use crate::{inventory, systemd};
 use std::path::Path;
@@ -57,12 +59,14 @@ pub async fn run(config: Config) -> Result<Stopped, AppError> {
     let mut signals = Signals::new()?;
     let identity = identity(&config);
     let lock = Arc::new(StateLock::acquire(&config.agent.state_dir, &identity.instance)?);
-    let before = Before::of(&config.agent.state_dir);
+    let ledger = Arc::new(DiskLedger::new(&config.agent.state_dir)?);
     let Identity { device, instance, .. } = &identity;
     tracing::info!(version = VERSION, %device, instance, epoch = lock.epoch(), "fleet-agent starts");
     let bus = Arc::new(bus(&config).await?);
     let state_dir = config.agent.state_dir.clone();
-    let parts = parts(&config, identity, lock.clone(), bus.clone(), &before)?;
+    // What the one before left is told once: not to a process that could not begin.
+    let before = Before::of(&state_dir);
+    let parts = parts(&config, identity, Doors { lock: lock.clone(), ledger, bus: bus.clone() }, &before);
     let vitals = watched(&state_dir)?;
     let root = tree::run_watched(parts, |board| vitals.board(board)).await;
     vitals.root(root.clone());
@@ -94,6 +98,7 @@ struct Before {
     last_crash: Option<LastCrash>,
     ends: Ends,
     hold: Option<Hold>,
+    shunned: Shunned,
 }
 
 impl Before {
@@ -104,16 +109,28 @@ impl Before {
         if !wait.is_zero() {
             tracing::error!(?wait, "the agent ended by itself again and again: it only looks for now");
         }
+        let shunned = shunned(state_dir, last_crash.as_ref());
+        // Only now: what the one before left is counted.
         if let Err(error) = last_words::prepare(state_dir) {
-            tracing::warn!(%error, "an abort of this process will leave no word");
+            tracing::warn!(%error, "the last words of the process before this one cannot be taken away");
         }
         let well = ends.clone();
         tokio::spawn(async move {
             tokio::time::sleep(ends::WELL_AFTER).await;
             well.forget();
         });
-        Self { last_crash, ends, hold: Some(Hold(wait)).filter(|_| !wait.is_zero()) }
+        Self { last_crash, ends, hold: Some(Hold(wait)).filter(|_| !wait.is_zero()), shunned }
     }
+}
+
+/// The documents that must not be read, with the one that the process before this one ended in, if it is one now.
+fn shunned(state_dir: &Path, last_crash: Option<&LastCrash>) -> Shunned {
+    let mut suspects = Suspects::of(state_dir, VERSION);
+    if let Some(LastCrash { line, deployment: Some(name), reading: Some(document) }) = last_crash {
+        tracing::error!(deployment = %name, %document, how = line, "reading its document ended the process before this one");
+        suspects.count(name.clone(), document, line);
+    }
+    suspects.shunned()
 }
 
 fn watched(state_dir: &Path) -> Result<Vitals, AppError> {
@@ -138,23 +155,24 @@ fn gave_up(state_dir: &Path, why: String) -> AppError {
     AppError::GaveUp(why)
 }
 
-fn parts(
-    config: &Config,
-    identity: Identity,
+/// What could fail to open, and did not.
+struct Doors {
     lock: Arc<StateLock>,
+    ledger: Arc<DiskLedger>,
     bus: Arc<NatsBus>,
-    before: &Before,
-) -> Result<Parts, AppError> {
+}
+
+fn parts(config: &Config, identity: Identity, doors: Doors, before: &Before) -> Parts {
     let agent = &config.agent;
     let runtime = agent.runtime_enabled.then(|| -> Arc<dyn ContainerRuntime> {
         Arc::new(PodmanRuntime::new(agent.device_id.clone(), config.runtime.socket.clone()))
     });
-    Ok(Parts {
+    Parts {
         identity,
         runtime,
-        bus,
-        store: Arc::new(DiskLedger::new(&agent.state_dir)?),
-        owner: lock,
+        bus: doors.bus,
+        store: doors.ledger,
+        owner: doors.lock,
         inventory: inventory::read(&agent.state_dir),
         labels: config.labels.clone(),
         config_digest: config.digest(),
@@ -163,8 +181,9 @@ fn parts(
         reconcile_every: agent.reconcile,
         clock_synced: inventory::clock_synced,
         last_crash: before.last_crash.clone(),
+        shunned: before.shunned.clone(),
         hold: before.hold,
-    })
+    }
 }
 
 fn identity(config: &Config) -> Identity {

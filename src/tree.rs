@@ -13,7 +13,7 @@
 //! ├─ runtime                   rest_for_one   4 in 120 s   then fleet-agent decides
 //! │  ├─ effects                one lane per deployment; owns operations in flight
 //! │  └─ observer               relists; listens to the runtime's event stream as a hint
-//! ├─ reconcilers               keyed          5 in 600 s per child, then that one is parked
+//! ├─ reconcilers               keyed          4 in 600 s per child, then that one is parked
 //! │  └─ <deployment>           brings one deployment about
 //! ├─ deployments               owns the ledger: what should run
 //! └─ link                      one_for_one    8 in 300 s   then parked 300 s and tried again
@@ -27,6 +27,7 @@ use crate::actors::{
     reconciler, reporter,
 };
 use crate::bus::Bus;
+use crate::domain::ledger::Shunned;
 use crate::messages::deployments::{ChildNews, Deployments};
 use crate::runtime::ContainerRuntime;
 use crate::store::{LedgerStore, OwnershipView, StateOwner};
@@ -62,6 +63,8 @@ pub struct Parts {
     pub clock_synced: fn() -> bool,
     /// How the process before this one ended by a fault of its own.
     pub last_crash: Option<LastCrash>,
+    /// Documents that must not be read.
+    pub shunned: Shunned,
     /// How long nothing is changed at first, after ends of its own in a row.
     pub hold: Option<Hold>,
 }
@@ -175,7 +178,8 @@ fn reconcilers(parts: &Parts, wires: &Wires, clock: Clock) -> ChildSpec {
     let spec = KeyedSpec {
         name: "reconcilers",
         about: "brings one deployment about",
-        budget: Budget { max: 5, within: Duration::from_secs(600) },
+        // The fifth crash is one too many.
+        budget: Budget { max: 4, within: Duration::from_secs(600) },
         stop_within: Duration::from_secs(2),
     };
     let device = parts.identity.device.clone();
@@ -208,6 +212,7 @@ fn ledger_side(parts: &Parts, wires: &Wires, ownership: OwnershipView, clock: Cl
         kv_watcher: wires.kv_watcher.clone(),
         observer: wires.observer.clone(),
         runtime_enabled: parts.runtime.is_some(),
+        reading: deployments::reading(parts.shunned.clone()),
         blamed: deployments::Blamed::new(parts.last_crash.as_ref().and_then(blamed)),
         hold: parts.hold,
         clock,
@@ -307,9 +312,11 @@ fn command_server_spec(parts: &Parts, wires: &Wires, board: Arc<OnceLock<Board>>
     )
 }
 
-/// The deployment to blame, and how it ended the process.
+/// The deployment to blame, and how it ended the process. One whose document was only read need not have one that was
+/// accepted: that is counted elsewhere.
 fn blamed(crash: &LastCrash) -> Option<(fleet_contracts::DeploymentName, String)> {
-    Some((crash.deployment.clone()?, crash.line.clone()))
+    let deployment = crash.deployment.clone().filter(|_| crash.reading.is_none())?;
+    Some((deployment, crash.line.clone()))
 }
 
 /// The declared tree as the drawing above.

@@ -3,9 +3,11 @@
 //! A thread outside of tokio looks every few seconds. It counts its own looks, never time: a process that was
 //! stopped, or a machine that slept, did not look, and so nothing grew old meanwhile. What waits for the
 //! network, for podman or for a disk awaits, and is no hang.
+mod atomic;
 pub mod breadcrumb;
 pub mod ends;
 pub mod last_words;
+pub mod suspects;
 mod workers;
 
 use crate::faults;

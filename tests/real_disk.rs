@@ -7,10 +7,13 @@ use fleet_agent::store::disk::DiskLedger;
 use fleet_agent::store::lock::StateLock;
 use fleet_agent::store::{LedgerStore, StoreError};
 use fleet_contracts::Timestamp;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const PAGE: usize = 4096;
 /// Of the small filesystem; each file takes at least one.
@@ -151,4 +154,138 @@ fn a_full_or_read_only_disk_still_has_an_owner() {
     let owner = StateLock::acquire(&disk.mount, "d").unwrap();
     assert!(owner.still_ours() && owner.epoch() >= 2);
     assert_eq!(stored(&disk.mount), [record(1, 1)]);
+}
+
+/// An ext4 on a loop device, from which the power can be taken.
+struct PowerCut {
+    mount: PathBuf,
+    device: String,
+    _parent: tempfile::TempDir,
+}
+
+impl PowerCut {
+    fn new() -> Self {
+        alone();
+        let parent = match std::env::var_os("FLEET_TEST_DIR") {
+            Some(dir) => tempfile::tempdir_in(dir).unwrap(),
+            None => tempfile::tempdir().unwrap(),
+        };
+        let (mount, image) = (parent.path().join("disk"), parent.path().join("image"));
+        fs::create_dir(&mount).unwrap();
+        File::create(&image).unwrap().set_len(16 << 20).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image));
+        let found = Command::new("losetup").args(["--find", "--show"]).arg(&image).output().unwrap();
+        let device = String::from_utf8(found.stdout).unwrap().trim().to_owned();
+        let disk = Self { mount, device, _parent: parent };
+        disk.mount();
+        disk
+    }
+
+    fn mount(&self) {
+        run(Command::new("mount").arg(&self.device).arg(&self.mount));
+    }
+
+    /// Nothing more reaches the disk, not even what is in the journal's memory: as when the power goes. False: this
+    /// kernel cannot do that.
+    fn cut(&self) -> bool {
+        let (root, flags) = (File::open(&self.mount).unwrap(), NO_LOG_FLUSH);
+        // SAFETY: FS_IOC_SHUTDOWN reads one u32 through the pointer.
+        #[allow(unsafe_code)]
+        let answer = unsafe { libc::ioctl(root.as_raw_fd(), FS_IOC_SHUTDOWN, &raw const flags) };
+        let error = std::io::Error::last_os_error();
+        assert!(answer == 0 || error.raw_os_error() == Some(libc::ENOTTY), "{error}");
+        answer == 0
+    }
+
+    /// The next boot.
+    fn reboot(&self) {
+        run(Command::new("umount").arg(&self.mount));
+        self.mount();
+    }
+}
+
+/// linux/fs.h: _IOR('X', 125, __u32), and EXT4_GOING_FLAGS_NOLOGFLUSH.
+const FS_IOC_SHUTDOWN: libc::c_ulong = 0x8004_587d;
+const NO_LOG_FLUSH: u32 = 2;
+
+impl Drop for PowerCut {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.mount).status();
+        let _ = Command::new("losetup").args(["--detach", &self.device]).status();
+    }
+}
+
+/// What this thread and those that it starts mount from now on, nobody else sees: a world of another test that begins
+/// meanwhile would have a copy of the mount, and it would outlive the unmount here.
+fn alone() {
+    // SAFETY: takes flags only.
+    #[allow(unsafe_code)]
+    let unshared = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    assert_eq!(unshared, 0, "{}", std::io::Error::last_os_error());
+    run(Command::new("mount").args(["--make-rprivate", "/"]));
+}
+
+/// Writes one deployment's record again and again; what was tried last, and what was last said to be durable.
+fn write_on(ledger: &DiskLedger, name: &str, began: &AtomicUsize) -> (u64, u64) {
+    let mut durable = 0;
+    for revision in 1.. {
+        began.fetch_add(1, Ordering::SeqCst);
+        let record = Record { name: name.parse().unwrap(), ..record(revision, 1 + revision as usize % 3) };
+        match ledger.save(&record) {
+            Ok(()) => durable = revision,
+            Err(_) => return (revision, durable),
+        }
+    }
+    unreachable!("the disk fails some time")
+}
+
+/// The power goes after so many writes have begun.
+fn cut_after(writes: usize) {
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+    let disk = PowerCut::new();
+    let (ledger, began) = (DiskLedger::new(&disk.mount).unwrap(), AtomicUsize::new(0));
+    let (is_cut, ends) = std::thread::scope(|scope| {
+        let write = |name| {
+            scope.spawn({
+                let (ledger, began) = (&ledger, &began);
+                move || write_on(ledger, name, began)
+            })
+        };
+        let writers = NAMES.map(write);
+        while began.load(Ordering::SeqCst) < writes {
+            std::thread::yield_now();
+        }
+        let is_cut = disk.cut();
+        if !is_cut {
+            // They must end all the same.
+            run(Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.mount));
+        }
+        (is_cut, writers.map(|writer| writer.join().unwrap()))
+    });
+    if !is_cut {
+        return eprintln!("this kernel cannot shut a filesystem down: nothing is shown");
+    }
+    disk.reboot();
+    let found = DiskLedger::new(&disk.mount).unwrap().load().unwrap();
+    assert_eq!((&found.quarantined, &found.doubtful), (&vec![], &BTreeSet::new()), "after {writes} writes");
+    for (name, (tried, durable)) in NAMES.into_iter().zip(ends) {
+        let record = found.records.iter().find(|record| record.name.as_str() == name);
+        let revision = record.map_or(0, |record| record.revision);
+        assert!((durable..=tried).contains(&revision), "{name}: {revision}, not {durable} to {tried}");
+        let whole =
+            Record { name: name.parse().unwrap(), ..self::record(revision, 1 + revision as usize % 3) };
+        assert!(record.is_none_or(|record| *record == whole), "{name} at {revision} is not what was written");
+    }
+}
+
+#[test]
+fn when_the_power_goes_in_the_middle_of_writing_each_record_is_the_old_or_the_new() {
+    [1, 2, 5, 17, 40].into_iter().for_each(cut_after);
+}
+
+mod long {
+    #[test]
+    fn when_the_power_goes_a_hundred_times_each_record_is_the_old_or_the_new() {
+        (0..100).for_each(|n| super::cut_after(1 + n * 7 % 90));
+    }
 }

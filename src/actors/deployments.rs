@@ -3,31 +3,32 @@
 //! Tells: reconcilers their duty, `reporter` every changed state.
 //! After a crash: reads the ledger again; reconcilers tell their state again when asked.
 use super::{Clock, Hold};
-use crate::domain::book::{Book, Duty, Judged, NotConfirmed};
-use crate::domain::ledger::{Ledger, Record};
+use crate::domain::book::{Book, Duty, Judged, Reading};
 use crate::domain::source::Snapshot;
 use crate::messages::deployments::{
-    ChildNews, Deployments as Message, DiskNews, Overview, Question, RuntimeNews, SourceNews, Write,
+    ChildNews, Deployments as Message, DiskNews, RuntimeNews, SourceNews, Write,
 };
 use crate::messages::kv_watcher::KvWatcher;
 use crate::messages::observer::Observer;
 use crate::messages::reconcilers::Reconciler;
 use crate::messages::reporter::Reporter;
-use crate::store::{LedgerStore, OwnershipView, StoreError};
+use crate::store::{LedgerStore, OwnershipView};
 use crate::supervision::{Address, Context, Fault, Keyed, Worker};
-use fleet_contracts::state::{DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
+use log::{Gist, log_state};
+pub use reading::reading;
 use reasons::Reasons;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use writes::Writes;
 
+mod disk;
+mod log;
+mod questions;
+mod reading;
 mod reasons;
 mod writes;
-
-/// A full or read-only disk is tried again this often: nothing new is accepted meanwhile.
-const DISK_RETRY: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub struct Args {
@@ -40,6 +41,7 @@ pub struct Args {
     pub observer: Address<Observer>,
     /// False: desired state is logged and dropped.
     pub runtime_enabled: bool,
+    pub reading: Reading,
     pub blamed: Blamed,
     pub hold: Option<Hold>,
     pub clock: Clock,
@@ -111,11 +113,6 @@ impl Worker for Deployments {
 }
 
 impl Deployments {
-    fn load(&self, ctx: &mut Context<Message>) {
-        let store = self.args.store.clone();
-        ctx.spawn_blocking("reading the ledger", move || Message::Disk(DiskNews::Loaded(store.load())));
-    }
-
     fn on_source(&mut self, news: SourceNews) {
         match news {
             SourceNews::Missing => self.reasons.source_missing = true,
@@ -172,126 +169,6 @@ impl Deployments {
         }
     }
 
-    fn on_disk(&mut self, news: DiskNews, ctx: &mut Context<Message>) {
-        match news {
-            DiskNews::Loaded(Ok(ledger)) => self.on_loaded(ledger, ctx),
-            DiskNews::Loaded(Err(error)) => self.on_not_loaded(&error, ctx),
-            DiskNews::LoadAgain => self.load(ctx),
-            DiskNews::Saved(record) => {
-                self.written();
-                let name = record.name.clone();
-                let duty = self.book.as_mut().and_then(|book| book.saved(record));
-                if let Some(duty) = duty {
-                    self.assign(&name, duty);
-                }
-                self.counted();
-            }
-            DiskNews::FollowedSaved(_) => self.written(),
-            DiskNews::Forgotten(name) => {
-                self.written();
-                if self.book.as_mut().is_some_and(|book| book.forgotten(&name)) {
-                    tracing::info!(deployment = %name, "gone");
-                    self.args.reconcilers.retire(&name);
-                    self.logged.remove(&name);
-                    self.args.reporter.send(Reporter::Gone(name));
-                }
-            }
-            DiskNews::Failed(error) => self.on_write_failed(&error, ctx),
-            DiskNews::Retry => {}
-        }
-    }
-
-    /// Nothing can be judged without the ledger, and nothing is lost by waiting: containers run on.
-    fn on_not_loaded(&mut self, error: &StoreError, ctx: &mut Context<Message>) {
-        if !std::mem::replace(&mut self.reasons.disk_failing, true) {
-            tracing::error!(%error, "the ledger cannot be read: nothing is changed until it can");
-        }
-        ctx.waiting_for(Some(format!("the ledger ({error})")));
-        ctx.after("load", DISK_RETRY, Message::Disk(DiskNews::LoadAgain));
-    }
-
-    fn on_loaded(&mut self, ledger: Ledger, ctx: &mut Context<Message>) {
-        self.reasons.disk_failing = false;
-        ctx.waiting_for(None);
-        for file in &ledger.quarantined {
-            tracing::error!(file, "unreadable in both copies: moved aside; what it described keeps running");
-        }
-        self.reasons.quarantined = !ledger.quarantined.is_empty();
-        tracing::info!(deployments = ledger.records.len(), "the ledger is read");
-        let mut book = Book::new(self.args.device.clone(), ledger);
-        if let Some((name, how)) = self.args.blamed.take() {
-            tracing::error!(deployment = %name, how, "its document ended the process before this one");
-            let record = book.blame(&name, &how);
-            self.counting = record.is_some();
-            self.write(record);
-        }
-        self.book = Some(book);
-        // Another document might end the process before the count of this one is on the disk.
-        if !self.counting {
-            self.assign_all();
-        }
-        self.args.reconcilers.broadcast(|_| Reconciler::Retell);
-        self.args.kv_watcher.send(KvWatcher::Resnapshot);
-    }
-
-    /// Reconcilers that lived on, and one that asked in vain while this actor was down, are told again; those that
-    /// are not up yet ask.
-    fn assign_all(&self) {
-        let Some(book) = &self.book else { return };
-        let duties = book.duties().filter_map(|name| Some((name.clone(), book.duty(name)?)));
-        duties.for_each(|(name, duty)| self.assign(&name, duty));
-    }
-
-    /// The count of an end is on the disk, or cannot be: only the one that is to blame waits for it then.
-    fn counted(&mut self) {
-        if std::mem::take(&mut self.counting) {
-            self.assign_all();
-        }
-    }
-
-    fn assign(&self, name: &DeploymentName, duty: Duty) {
-        self.args.reconcilers.ensure(name.clone());
-        // One that is not up yet asks when it is.
-        self.args.reconcilers.send(name, order(duty));
-    }
-
-    fn write(&mut self, record: Option<Record>) {
-        record.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
-    }
-
-    fn written(&mut self) {
-        self.writes.done();
-        if !self.writes.is_failing() && std::mem::take(&mut self.reasons.disk_failing) {
-            tracing::info!("the state directory can be written again");
-        }
-    }
-
-    fn on_write_failed(&mut self, error: &StoreError, ctx: &mut Context<Message>) {
-        self.writes.failed();
-        self.counted();
-        if !std::mem::replace(&mut self.reasons.disk_failing, true) {
-            tracing::error!(%error, "the ledger cannot be written: what is new in it is accepted when it can");
-        }
-        ctx.after("disk", DISK_RETRY, Message::Disk(DiskNews::Retry));
-    }
-
-    /// Makes the next write. While the disk fails, only the timer tries again.
-    fn write_on(&mut self, ctx: &mut Context<Message>) {
-        if self.reasons.disk_failing && ctx.has_timer("disk") {
-            return;
-        }
-        let Some(write) = self.writes.next() else { return };
-        let (store, ownership) = (self.args.store.clone(), self.args.ownership.clone());
-        let epoch = ownership.epoch();
-        ctx.spawn_blocking(describe(&write), move || {
-            Message::Disk(if epoch.is_some_and(|epoch| ownership.goes_on(epoch)) {
-                perform(&*store, write)
-            } else {
-                DiskNews::Failed(StoreError::not_owner())
-            })
-        });
-    }
-
     fn on_child(&mut self, name: DeploymentName, news: ChildNews) {
         let Some(book) = &mut self.book else { return };
         match news {
@@ -321,67 +198,23 @@ impl Deployments {
 
     fn on_runtime(&mut self, news: RuntimeNews) {
         match news {
-            RuntimeNews::Reachable { deployments } => {
+            RuntimeNews::Reachable { deployments, alone } => {
                 self.reasons.runtime_unreachable = false;
-                let first = self.labelled.replace(deployments.into_iter().collect()).is_none();
+                let labelled = deployments.into_iter().collect();
+                self.book.iter_mut().for_each(|book| book.listed(&alone, &labelled));
+                let first = self.labelled.replace(labelled).is_none();
                 if first {
                     self.prune();
                 }
             }
-            RuntimeNews::Unreachable(_) => self.reasons.runtime_unreachable = true,
-        }
-    }
-
-    fn on_question(&mut self, question: Question) {
-        match question {
-            Question::Overview(reply) => reply.send(self.overview()),
-            Question::Confirm(names, reply) => reply.send(self.confirm(&names)),
-            Question::Reconcile(name, reply) => reply.send(self.reconcile(name)),
-            Question::Retell => {
-                let states = self.book.iter().flat_map(Book::states);
-                states.for_each(|state| {
-                    _ = self.args.reporter.send(Reporter::State(Box::new(state.clone())));
-                });
-                self.prune();
+            RuntimeNews::Alone(name, containers) => {
+                self.book.iter_mut().for_each(|book| book.looked(&name, &containers));
             }
-            Question::MayCreateSource => {
-                if self.book.as_ref().is_some_and(|book| !book.has_followed()) {
-                    self.args.kv_watcher.send(KvWatcher::CreateSource);
-                }
+            RuntimeNews::Unreachable(_) => {
+                self.reasons.runtime_unreachable = true;
+                self.book.iter_mut().for_each(Book::blinded);
             }
         }
-    }
-
-    fn overview(&self) -> Overview {
-        let book = self.book.as_ref();
-        Overview {
-            states: book.map(|book| book.states().cloned().collect()).unwrap_or_default(),
-            counts: book.map(Book::counts).unwrap_or_default(),
-            reasons: self.reasons.words(book, Hold::left(self.args.hold, self.args.clock).is_some()),
-        }
-    }
-
-    fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<DeploymentName>, NotConfirmed> {
-        let book = self.book.as_mut().ok_or(NotConfirmed::Starting)?;
-        let records = book.confirm(names)?;
-        records.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
-        Ok(names.to_vec())
-    }
-
-    fn reconcile(&mut self, name: Option<DeploymentName>) -> Option<Vec<DeploymentName>> {
-        if let Some(name) =
-            name.as_ref().filter(|name| self.book.as_ref().is_some_and(|b| b.is_quarantined(name)))
-        {
-            self.release(name);
-            return Some(vec![name.clone()]);
-        }
-        let all: Vec<DeploymentName> = self.book.as_ref()?.duties().cloned().collect();
-        let chosen = match name {
-            Some(name) => vec![all.into_iter().find(|known| *known == name)?],
-            None => all,
-        };
-        self.args.observer.send(Observer::Relist);
-        Some(chosen)
     }
 
     fn publish(&mut self) {
@@ -400,47 +233,9 @@ fn order(duty: Duty) -> Reconciler {
     }
 }
 
-/// What is worth a line in the log: a state changes more often than its meaning does.
-type Gist = (Phase, Option<u64>, Option<String>);
-
-fn log_state(logged: &mut BTreeMap<DeploymentName, Gist>, state: &DeploymentState) {
-    let error = state.last_error.as_ref().map(|error| format!("{}: {}", error.code, error.message));
-    let gist: Gist = (state.phase, state.observed_revision, error.clone());
-    if logged.insert(state.deployment.clone(), gist.clone()) == Some(gist) {
-        return;
-    }
-    let (deployment, phase, revision) = (&state.deployment, state.phase, state.observed_revision);
-    match error {
-        Some(error) => tracing::warn!(%deployment, %phase, revision, "{error}"),
-        None => tracing::info!(%deployment, %phase, revision, "state"),
-    }
-}
-
 fn log_dropped(entries: usize) {
     if entries > 0 {
         tracing::info!(entries, "desired state dropped: [agent] runtime_enabled is false");
-    }
-}
-
-fn describe(write: &Write) -> String {
-    match write {
-        Write::Save(record) => format!("writing the record of {}", record.name),
-        Write::Forget(name) => format!("forgetting {name}"),
-        Write::Followed(_) => "writing which bucket is followed".to_owned(),
-    }
-}
-
-fn perform(store: &dyn LedgerStore, write: Write) -> DiskNews {
-    let done = match &write {
-        Write::Save(record) => store.save(record),
-        Write::Forget(name) => store.forget(name),
-        Write::Followed(followed) => store.save_followed(followed),
-    };
-    match (done, write) {
-        (Err(error), _) => DiskNews::Failed(error),
-        (Ok(()), Write::Save(record)) => DiskNews::Saved(record),
-        (Ok(()), Write::Forget(name)) => DiskNews::Forgotten(name),
-        (Ok(()), Write::Followed(followed)) => DiskNews::FollowedSaved(followed),
     }
 }
 

@@ -145,11 +145,13 @@ impl Observer {
             by_deployment.entry(container.deployment.clone()).or_default().push(container);
         }
         let deployments = by_deployment.keys().cloned().collect();
-        self.args.deployments.send(Deployments::Runtime(RuntimeNews::Reachable { deployments }));
-        self.args.reconcilers.broadcast(|name| {
+        let told = self.args.reconcilers.broadcast(|name| {
             let containers = by_deployment.get(name).cloned().unwrap_or_default();
             Reconciler::Observed(Observation { begun: seen.begun, containers })
         });
+        told.iter().for_each(|name| drop(by_deployment.remove(name)));
+        let news = RuntimeNews::Reachable { deployments, alone: by_deployment };
+        self.args.deployments.send(Deployments::Runtime(news));
         ctx.after("relist", self.args.relist_every, Message::Relist);
     }
 
@@ -190,7 +192,11 @@ impl Observer {
         match result {
             Ok(seen) => {
                 self.watch_also(&seen.containers, ctx);
-                self.args.reconcilers.send(&deployment, Reconciler::Observed(seen));
+                let containers = seen.containers.clone();
+                if !self.args.reconcilers.send(&deployment, Reconciler::Observed(seen)) {
+                    let alone = RuntimeNews::Alone(deployment.clone(), containers);
+                    self.args.deployments.send(Deployments::Runtime(alone));
+                }
             }
             // The list finds out whether the runtime is away, and tells everybody.
             Err(_) => self.on_relist(ctx),

@@ -18,7 +18,7 @@ use crate::messages::reconcilers::Reconciler as Message;
 use crate::supervision::{Address, Context, Fault, Worker};
 use crate::telemetry::blame;
 use fleet_contracts::names::{container_name, network_name};
-use fleet_contracts::state::{Phase, PullProgress, ServiceState};
+use fleet_contracts::state::Phase;
 use fleet_contracts::{DeploymentName, DeviceId, ServiceName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -289,7 +289,7 @@ impl Reconciler {
         let retry_at =
             complaint.as_ref().and_then(|c| c.trouble.retry_at).and_then(|at| self.args.clock.wall(at));
         let error = complaint.map(|complaint| overlay::last_error(complaint, retry_at));
-        let services = slots.iter().map(|slot| (slot.name.clone(), service_state(slot))).collect();
+        let services = slots.iter().map(|slot| (slot.name.clone(), slot.state())).collect();
         Report { revision, phase, error, services }
     }
 }
@@ -297,25 +297,6 @@ impl Reconciler {
 fn rename(all: &mut BTreeMap<ContainerId, Container>, id: &ContainerId, to: String) {
     if let Some(container) = all.get_mut(id) {
         container.name = to;
-    }
-}
-
-fn service_state(slot: &SlotFacts<'_>) -> ServiceState {
-    let shown = slot.in_service();
-    let exit_code = shown.and_then(|container| match container.status {
-        Status::Exited { code } => Some(code),
-        Status::Created | Status::Running(_) | Status::Stopping | Status::Lying => None,
-        Status::Paused | Status::Busy => None,
-    });
-    ServiceState {
-        phase: slot.phase(),
-        container_id: shown.map(|container| container.id.to_string()),
-        image_id: shown.and_then(|container| container.image_id.clone()),
-        restarts: slot.memory.restarts,
-        exit_code,
-        started_at: shown.and_then(|container| container.started_at),
-        health: slot.memory.health(),
-        pull: slot.memory.progress.map(|(current, total)| PullProgress { current, total }),
     }
 }
 

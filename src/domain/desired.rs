@@ -39,6 +39,8 @@ pub struct Wanted {
     pub targets: BTreeMap<ServiceName, Target>,
     /// Unknown fields of the document, by path.
     pub warnings: Vec<String>,
+    /// A newer document may have been acted on: until the bucket was asked, nothing that is there is replaced.
+    pub doubtful: bool,
 }
 
 impl Wanted {
@@ -46,7 +48,8 @@ impl Wanted {
     pub fn read(document: &[u8], revision: u64) -> Result<Self, Refusal> {
         let parsed = parse(document)?;
         let digest = spec::digest_of(&parsed.deployment);
-        Ok(Self { revision, digest, targets: targets(parsed.deployment), warnings: parsed.warnings })
+        let (targets, warnings) = (targets(parsed.deployment), parsed.warnings);
+        Ok(Self { revision, digest, targets, warnings, doubtful: false })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What this device was told to run, as it is kept on disk.
 use super::source::Incarnation;
 use fleet_contracts::{DeploymentName, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// The accepted desired state of one deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,34 @@ pub enum Wanted {
     Removed,
 }
 
+/// Enough of a document's SHA-256 to tell it from others of its deployment, lowercase hex.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// In hex digits.
+    pub const LENGTH: usize = 16;
+
+    pub fn of(document: &[u8]) -> Self {
+        let digest = ring::digest::digest(&ring::digest::SHA256, document);
+        Self(digest.as_ref()[..Self::LENGTH / 2].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (is_hex && text.len() == Self::LENGTH).then(|| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Documents that this version of the agent must not even read, and why.
+pub type Shunned = BTreeMap<(DeploymentName, Fingerprint), String>;
+
 /// The bucket that this device has followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Followed {
@@ -62,6 +92,8 @@ pub struct Followed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub records: Vec<Record>,
+    /// Of these the newer copy could not be read: the record is the one before it, at best.
+    pub doubtful: BTreeSet<DeploymentName>,
     pub followed: Option<Followed>,
     /// Files that could not be read in either copy and were moved aside; what ran keeps running.
     pub quarantined: Vec<String>,

@@ -46,7 +46,8 @@ pub struct Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub revision: u64,
-    pub spec_digest: String,
+    /// None: it was not read.
+    pub spec_digest: Option<String>,
     pub warnings: Vec<String>,
     /// The revision from which on this same document stands: a byte-equal put moves only `revision`.
     pub since_revision: u64,
@@ -66,7 +67,7 @@ impl Known {
             last_error: objection.map(last_error_of).or_else(|| self.current_report()?.error.clone()),
             container_ids: ids.collect(),
             observed_revision: accepted.map(|accepted| accepted.revision),
-            spec_digest: accepted.map(|accepted| accepted.spec_digest.clone()),
+            spec_digest: accepted.and_then(|accepted| accepted.spec_digest.clone()),
             warnings: accepted.map(|accepted| accepted.warnings.clone()).unwrap_or_default(),
             services,
         }

@@ -4,10 +4,9 @@ use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
 use super::memory::{About, Image, Memory, Trouble};
 use super::order;
-use super::plan::{Action, Cause, Rest, Step, View, plan, vacate};
+use super::plan::{Action, Cause, Rest, Step, View, keep, plan, vacate};
 use super::report::{self, Complaint, SlotFacts};
 use super::time::Moment;
-use fleet_contracts::names::{Role, container_name};
 use fleet_contracts::state::{Code, Phase};
 use fleet_contracts::{DeploymentName, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -312,7 +311,10 @@ impl Picture {
 
     fn plan(&self, name: &ServiceName, memory: &Memory, now: Moment) -> Step {
         let view = self.view(name);
+        let is_doubtful = matches!(&self.order, Order::Run(wanted) if wanted.doubtful);
         let step = match (self.target(name), &self.order) {
+            (Some(target), _) if is_doubtful => return keep(target, &view, memory, now),
+            (None, Order::Run(_)) if is_doubtful => return Step::Wait(None),
             (Some(target), _) => return plan(target, &view, memory, self.gate(target), now),
             (None, Order::Vanish) => vacate(&view, Cause::Removed),
             (None, Order::Run(_) | Order::None) => vacate(&view, Cause::Dropped),
@@ -362,18 +364,7 @@ impl Picture {
     }
 
     fn view(&self, service: &ServiceName) -> View {
-        let mut view = View::default();
-        let named = |role| container_name(&self.name, service, role);
-        for container in self.containers.values().filter(|c| c.service == *service) {
-            if container.name == named(Role::Main) {
-                view.main = Some(container.clone());
-            } else if container.name == named(Role::Next) {
-                view.next = Some(container.clone());
-            } else {
-                view.others.push(container.clone());
-            }
-        }
-        view
+        View::of(&self.name, service, self.containers.values())
     }
 
     fn refresh(&mut self, service: &ServiceName, now: Moment, dice: Dice) {

@@ -10,7 +10,8 @@ use super::memory::{Memory, Readiness};
 use super::order::Gate;
 use super::time::Moment;
 use fleet_contracts::desired::Restart;
-use fleet_contracts::names::Role;
+use fleet_contracts::names::{Role, container_name};
+use fleet_contracts::{DeploymentName, ServiceName};
 
 /// Everything that bears the labels of one slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,34 @@ pub struct View {
 }
 
 impl View {
+    /// Of the containers of one deployment, those of one service.
+    pub fn of<'a>(
+        deployment: &DeploymentName,
+        service: &ServiceName,
+        containers: impl IntoIterator<Item = &'a Container>,
+    ) -> Self {
+        let mut view = View::default();
+        let named = |role| container_name(deployment, service, role);
+        for container in containers.into_iter().filter(|c| c.service == *service) {
+            if container.name == named(Role::Main) {
+                view.main = Some(container.clone());
+            } else if container.name == named(Role::Next) {
+                view.next = Some(container.clone());
+            } else {
+                view.others.push(container.clone());
+            }
+        }
+        view
+    }
+
+    /// The container that answers for the service: the one that bears its name, unless the one it
+    /// replaces still runs.
+    pub fn in_service(&self) -> Option<&Container> {
+        let outgoing = self.others.iter().find(|container| container.status.is_alive());
+        let main = self.main.as_ref();
+        main.filter(|main| main.status.is_alive()).or(outgoing).or(main)
+    }
+
     pub fn all(&self) -> impl Iterator<Item = &Container> {
         self.others.iter().chain(&self.next).chain(&self.main)
     }
@@ -96,6 +125,27 @@ pub fn plan(target: &Target, view: &View, memory: &Memory, gate: Gate, now: Mome
     match view.others.iter().find(|c| c.status.is_alive()) {
         Some(outgoing) => slot.hand_over_from(outgoing),
         None => slot.without_outgoing(),
+    }
+}
+
+/// The next step of a slot whose document the bucket has to confirm first: a newer one may have been acted on. What is
+/// in the slot, of whatever spec, is kept and started again; nothing is made, replaced or cleared.
+pub fn keep(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step {
+    let Some(main) = &view.main else { return Step::Wait(None) };
+    let digest = main.digest.clone().unwrap_or_else(|| target.digest.clone());
+    let theirs = Target { digest, ..target.clone() };
+    let alive = view.others.iter().filter(|container| container.status.is_alive()).cloned().collect();
+    let view = View { main: view.main.clone(), next: None, others: alive };
+    match plan(&theirs, &view, memory, Gate::OPEN, now) {
+        Step::Do(action @ (Action::Start(_) | Action::Unpause(_))) => Step::Do(action),
+        Step::Do(
+            Action::Pull
+            | Action::Create(_)
+            | Action::Rename { .. }
+            | Action::Stop { .. }
+            | Action::Remove { .. },
+        ) => Step::Wait(None),
+        step @ (Step::Wait(_) | Step::Done(_)) => step,
     }
 }
 

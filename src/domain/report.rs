@@ -2,9 +2,10 @@
 use super::container::{Container, Status};
 use super::memory::{Image, Memory, Trouble};
 use super::plan::{Rest, Step, View};
-use fleet_contracts::ServiceName;
 use fleet_contracts::desired::Restart;
-use fleet_contracts::state::{Code, Phase, ServicePhase};
+use fleet_contracts::state::{Code, Phase, PullProgress, ServicePhase, ServiceState};
+use fleet_contracts::{DeploymentName, ServiceName};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is going on in one slot, all that its report depends on.
 pub struct SlotFacts<'a> {
@@ -44,12 +45,15 @@ impl SlotFacts<'_> {
         }
     }
 
-    /// The container that answers for the service: the one that bears its name, unless the one it
-    /// replaces still runs.
-    pub fn in_service(&self) -> Option<&Container> {
-        let outgoing = self.view.others.iter().find(|container| container.status.is_alive());
-        let main = self.view.main.as_ref();
-        main.filter(|main| main.status.is_alive()).or(outgoing).or(main)
+    /// What is told of the service.
+    pub fn state(&self) -> ServiceState {
+        let shown = self.view.in_service();
+        ServiceState {
+            restarts: self.memory.restarts,
+            health: self.memory.health(),
+            pull: self.memory.progress.map(|(current, total)| PullProgress { current, total }),
+            ..state_of(self.phase(), shown)
+        }
     }
 
     fn is_settled(&self) -> bool {
@@ -60,6 +64,52 @@ impl SlotFacts<'_> {
     fn is_replacing(&self) -> bool {
         let leftovers = self.view.next.is_some() || !self.view.others.is_empty();
         self.restart.is_some() && !self.is_settled() && (leftovers || self.outdated)
+    }
+}
+
+fn state_of(phase: ServicePhase, shown: Option<&Container>) -> ServiceState {
+    let exit_code = shown.and_then(|container| match container.status {
+        Status::Exited { code } => Some(code),
+        Status::Created | Status::Running(_) | Status::Stopping | Status::Lying => None,
+        Status::Paused | Status::Busy => None,
+    });
+    ServiceState {
+        phase,
+        container_id: shown.map(|container| container.id.to_string()),
+        image_id: shown.and_then(|container| container.image_id.clone()),
+        restarts: 0,
+        exit_code,
+        started_at: shown.and_then(|container| container.started_at),
+        health: None,
+        pull: None,
+    }
+}
+
+/// What is told of the services of a deployment that nobody works on: by its containers alone. `before` is what was
+/// told of them last.
+pub fn services_of(
+    deployment: &DeploymentName,
+    containers: &[Container],
+    before: &BTreeMap<ServiceName, ServiceState>,
+) -> BTreeMap<ServiceName, ServiceState> {
+    let names: BTreeSet<&ServiceName> = containers.iter().map(|container| &container.service).collect();
+    let service = |name: &ServiceName| {
+        let view = View::of(deployment, name, containers);
+        let shown = view.in_service();
+        let restarts = before.get(name).map_or(0, |before| before.restarts);
+        ServiceState { restarts, ..state_of(phase_of(shown), shown) }
+    };
+    names.into_iter().map(|name| (name.clone(), service(name))).collect()
+}
+
+fn phase_of(shown: Option<&Container>) -> ServicePhase {
+    match shown.map(|container| container.status) {
+        Some(Status::Running(_)) => ServicePhase::Running,
+        Some(Status::Stopping) => ServicePhase::Stopping,
+        Some(Status::Exited { .. } | Status::Lying) => ServicePhase::Exited,
+        Some(Status::Paused | Status::Busy) => ServicePhase::Starting,
+        // Nobody starts it.
+        Some(Status::Created) | None => ServicePhase::Pending,
     }
 }
 

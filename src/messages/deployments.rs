@@ -1,5 +1,6 @@
 //! To `deployments`, the owner of the ledger.
 use crate::domain::book::NotConfirmed;
+use crate::domain::container::Container;
 use crate::domain::ledger::{Followed, Ledger, Record};
 use crate::domain::overlay::Report;
 use crate::domain::source::{Entry, Snapshot};
@@ -8,6 +9,7 @@ use crate::supervision::Reply;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::DeploymentState;
+use std::collections::BTreeMap;
 
 #[derive(strum::IntoStaticStr)]
 pub enum Deployments {
@@ -60,7 +62,14 @@ pub enum ChildNews {
 
 /// From `observer`.
 pub enum RuntimeNews {
-    Reachable { deployments: Vec<DeploymentName> },
+    /// A list of everything there is.
+    Reachable {
+        deployments: Vec<DeploymentName>,
+        /// The containers of those that have no reconciler.
+        alone: BTreeMap<DeploymentName, Vec<Container>>,
+    },
+    /// A look at one that has no reconciler.
+    Alone(DeploymentName, Vec<Container>),
     Unreachable(String),
 }
 

@@ -103,13 +103,13 @@ impl DiskLedger {
         label: String,
         decode: impl Fn(&[u8]) -> Result<T, String>,
         quarantined: &mut Vec<String>,
-    ) -> Result<Option<T>, StoreError> {
+    ) -> Result<Found<T>, StoreError> {
         let current = pair::read_copy(pair.current(), &decode)?;
         let why = match current {
             Copy::Good(value) => {
                 // Left by a crash between the rename and this removal.
                 sweep(&pair.lost());
-                return Ok(Some(value));
+                return Ok(Found::Newest(value));
             }
             Copy::Bad(why) => Some(why),
             Copy::Missing => None,
@@ -117,7 +117,7 @@ impl DiskLedger {
         let previous = pair::read_copy(&pair.previous(), &decode)?;
         if let Copy::Good(value) = previous {
             tracing::warn!(file = label, reason = why.as_deref().unwrap_or("missing"), "previous copy used");
-            return Ok(Some(value));
+            return Ok(Found::Older(value));
         }
         let both_missing = why.is_none() && matches!(previous, Copy::Missing);
         if !both_missing {
@@ -127,7 +127,7 @@ impl DiskLedger {
         } else if pair.lost().exists() {
             quarantined.push(label);
         }
-        Ok(None)
+        Ok(Found::Nothing)
     }
 
     /// Moves both copies aside. A disk that refuses (full, read-only) keeps them where they are: the
@@ -143,6 +143,23 @@ impl DiskLedger {
         });
         if let Err(error) = moved {
             tracing::warn!(error = %error, "a damaged file could not be moved aside");
+        }
+    }
+}
+
+/// What one pair of copies held.
+enum Found<T> {
+    Newest(T),
+    /// The newer copy is there and cannot be read.
+    Older(T),
+    Nothing,
+}
+
+impl<T> Found<T> {
+    fn value(self) -> Option<T> {
+        match self {
+            Found::Newest(value) | Found::Older(value) => Some(value),
+            Found::Nothing => None,
         }
     }
 }
@@ -171,18 +188,23 @@ impl LedgerStore for DiskLedger {
         for name in self.names()? {
             let decode = |bytes: &[u8]| written::open_record(bytes, &name);
             let label = format!("{DEPLOYMENTS}/{name}");
-            let record = self.read(&self.record_pair(&name), label, decode, &mut ledger.quarantined)?;
-            ledger.records.extend(record);
+            let found = self.read(&self.record_pair(&name), label, decode, &mut ledger.quarantined)?;
+            if matches!(found, Found::Older(_)) {
+                ledger.doubtful.insert(name.clone());
+            }
+            ledger.records.extend(found.value());
         }
         for temporary in [".tmp", ".prev.tmp"] {
             sweep(&self.state_dir.join(format!("{FOLLOWED}{temporary}")));
         }
-        ledger.followed = self.read(
-            &self.followed_pair(),
-            FOLLOWED.to_owned(),
-            written::open_followed,
-            &mut ledger.quarantined,
-        )?;
+        ledger.followed = self
+            .read(
+                &self.followed_pair(),
+                FOLLOWED.to_owned(),
+                written::open_followed,
+                &mut ledger.quarantined,
+            )?
+            .value();
         Ok(ledger)
     }
 

@@ -2,7 +2,7 @@
 use super::{LedgerStore, StateOwner, StoreError};
 use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +54,7 @@ struct Inner {
     records: BTreeMap<DeploymentName, Record>,
     followed: Option<Followed>,
     quarantined: Vec<String>,
+    doubtful: BTreeSet<DeploymentName>,
     failures: VecDeque<Fail>,
     journal: Vec<Write>,
 }
@@ -62,8 +63,13 @@ impl FakeLedger {
     /// A disk that already holds this, as after a restart. The journal is empty.
     pub fn holding(ledger: Ledger) -> Self {
         let records = ledger.records.into_iter().map(|record| (record.name.clone(), record)).collect();
-        let (followed, quarantined) = (ledger.followed, ledger.quarantined);
-        Self { inner: Mutex::new(Inner { records, followed, quarantined, ..Inner::default() }) }
+        let (followed, quarantined, doubtful) = (ledger.followed, ledger.quarantined, ledger.doubtful);
+        Self { inner: Mutex::new(Inner { records, followed, quarantined, doubtful, ..Inner::default() }) }
+    }
+
+    /// The newer copy of this record cannot be read: it is as it is now.
+    pub fn damage_the_newer_copy(&self, name: &DeploymentName) {
+        self.inner().doubtful.insert(name.clone());
     }
 
     /// The next call (of any kind, `load` included) fails so; calls add up.
@@ -89,10 +95,12 @@ impl FakeLedger {
         match &write {
             Write::Saved(record) => {
                 inner.quarantined.retain(|file| *file != format!("deployments/{}", record.name));
+                inner.doubtful.remove(&record.name);
                 inner.records.insert(record.name.clone(), record.clone());
             }
             Write::Forgot(name) => {
                 inner.quarantined.retain(|file| *file != format!("deployments/{name}"));
+                inner.doubtful.remove(name);
                 inner.records.remove(name);
             }
             Write::SavedFollowed(followed) => {
@@ -122,6 +130,7 @@ impl LedgerStore for FakeLedger {
             records: inner.records.values().cloned().collect(),
             followed: inner.followed.clone(),
             quarantined: inner.quarantined.clone(),
+            doubtful: inner.doubtful.clone(),
         })
     }
 

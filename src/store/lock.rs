@@ -96,7 +96,7 @@ impl StateLock {
         same_file(&self.file, &self.path).unwrap_or(false)
     }
 
-    fn write_holder(&mut self, instance: &str) -> Result<(), StoreError> {
+    fn write_holder(&self, instance: &str) -> Result<(), StoreError> {
         let holder = Holder {
             pid: std::process::id(),
             instance: instance.to_owned(),
@@ -106,10 +106,10 @@ impl StateLock {
         };
         let text = serde_json::to_vec(&holder).map_err(io::Error::other);
         text.and_then(|text| {
+            let mut file = OpenOptions::new().write(true).open(&self.path)?;
             // Written over, then cut: on a full disk a truncated file may not get its block back.
-            self.file.rewind()?;
-            self.file.write_all(&text)?;
-            self.file.set_len(text.len() as u64)
+            file.write_all(&text)?;
+            file.set_len(text.len() as u64)
         })
         .map_err(StoreError::on("write", &self.path))
     }
@@ -133,14 +133,16 @@ fn lock_file(state_dir: &Path, path: &Path) -> Result<File, LockError> {
     Err(StoreError::on("lock", path)(io::Error::other("it is being replaced over and over")).into())
 }
 
+/// For reading, which is enough for a lock: a file that is open for writing would keep an administrator from remounting
+/// the filesystem read-only, and one that is read-only already could not be owned.
 fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    match options.open(path) {
-        // A lock needs no writing: on a disk that went read-only the workloads still have an owner.
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path),
-        opened => opened,
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
     }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    File::open(path)
 }
 
 fn same_file(file: &File, path: &Path) -> io::Result<bool> {

@@ -67,12 +67,12 @@ impl Pair {
             // Gives a full disk its bytes back; what cannot be removed is swept at the next start.
             let _ = fs::remove_file(&temporary);
         })?;
-        faults::point("disk", "previous");
+        passes("previous", &self.current)?;
         self.keep_previous(kind)?;
-        faults::point("disk", "rename");
+        passes("rename", &self.current)?;
         fs::rename(&temporary, &self.current).map_err(StoreError::on("rename onto", &self.current))?;
         remove_if_there(&self.lost())?;
-        faults::point("disk", "directory");
+        passes("directory", &self.directory)?;
         sync_directory(&self.directory)
     }
 
@@ -139,13 +139,24 @@ fn read_bounded(path: &Path) -> io::Result<Result<Vec<u8>, String>> {
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(FILE_MODE);
+    passes("create", path)?;
     let mut file = options.open(path).map_err(StoreError::on("create", path))?;
-    faults::point("disk", "write");
+    passes("write", path)?;
     file.write_all(bytes).map_err(StoreError::on("write", path))?;
-    if faults::hits("disk", "sync") {
-        return Err(StoreError::on("sync", path)(io::Error::from_raw_os_error(EIO)));
-    }
+    passes("sync", path)?;
     file.sync_all().map_err(StoreError::on("sync", path))
+}
+
+/// Each of these is a call that the disk may refuse.
+#[cfg(test)]
+pub(super) const STEPS: [&str; 6] = ["create", "write", "sync", "previous", "rename", "directory"];
+
+/// Where a test has a step fail.
+fn passes(step: &'static str, path: &Path) -> Result<(), StoreError> {
+    if faults::hits("disk", step) {
+        return Err(StoreError::on(step, path)(io::Error::from_raw_os_error(EIO)));
+    }
+    Ok(())
 }
 
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {

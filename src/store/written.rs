@@ -97,3 +97,6 @@ pub(super) fn open<T: DeserializeOwned>(kind: Kind, sealed: &[u8]) -> Result<T, 
     let payload = envelope::open(kind, sealed).map_err(|damage| damage.to_string())?;
     rmp_serde::from_slice(payload).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,9 @@ enum Mode {
 impl Crew {
     pub fn new(me: ActorRef<Order>, throne: Throne) -> Self {
         let (budget, children) = match &throne.rule {
-            Rule::Tree(spec) => (spec.budget, spec.children.clone()),
+            Rule::Tree(spec) => {
+                (spec.budget, spec.children.iter().map(|spec| (spec.clone(), false)).collect())
+            }
             Rule::Keyed { budget, children } => (*budget, children.attach(me.clone())),
         };
         let live = throne.node.begin();
@@ -61,7 +63,7 @@ impl Crew {
             ready: Some(throne.ready),
         };
         crew.node.is(ActorState::Running);
-        children.into_iter().for_each(|spec| crew.add(spec));
+        children.into_iter().for_each(|(spec, parked)| crew.add(spec, parked));
         let known: Vec<_> = crew.slots.iter().map(|slot| slot.node.path.clone()).collect();
         crew.node.keep_children(&known);
         crew.show_budget();
@@ -76,14 +78,18 @@ impl Crew {
         self.live.begin(what)
     }
 
-    fn add(&mut self, spec: ChildSpec) {
+    fn add(&mut self, spec: ChildSpec, parked: bool) {
         self.last_id += 1;
         let node = self.node.child(spec.name(), spec.kind(), self.me.clone());
         let own_budget = match &self.rule {
             Rule::Tree(_) => None,
             Rule::Keyed { budget, .. } => Some(Ledger::new(*budget)),
         };
-        self.slots.push(Slot::new(SlotId(self.last_id), spec, node, own_budget));
+        let mut slot = Slot::new(SlotId(self.last_id), spec, node, own_budget);
+        if parked {
+            slot.park();
+        }
+        self.slots.push(slot);
     }
 
     pub fn on_started(&mut self, slot: SlotId, result: Result<ActorCell, Failure>) {
@@ -153,20 +159,25 @@ impl Crew {
         }
         tracing::warn!(actor = %path, cause = "requested", "restart");
         self.slots[at].restart_as_requested(reply);
+        self.no_longer_parked(at);
         self.renew_later_ones(at);
     }
 
-    pub fn on_ensure(&mut self, name: &str) {
+    pub fn on_ensure(&mut self, name: &str, anew: bool) {
         let spec = match &self.rule {
             Rule::Tree(_) => None,
             Rule::Keyed { children, .. } => children.child(name),
         };
         // Not there: retired again meanwhile.
         let Some(spec) = spec else { return };
-        match self.slots.iter_mut().find(|slot| slot.spec.name() == name) {
-            None => self.add(spec),
-            Some(slot) => slot.ensure(spec),
+        let Some(at) = self.slots.iter().position(|slot| slot.spec.name() == name) else {
+            return self.add(spec, false);
+        };
+        self.slots[at].ensure(spec);
+        if anew {
+            self.slots[at].forgive();
         }
+        self.no_longer_parked(at);
     }
 
     pub fn on_retire(&mut self, name: &str) {
@@ -289,90 +300,6 @@ impl Crew {
         }));
     }
 
-    fn crashed(&mut self, at: usize, failure: Failure) {
-        let slot = &mut self.slots[at];
-        let ran = slot.emptied();
-        slot.node.failed(&failure);
-        if slot.then.is_some() {
-            // It was to be stopped anyway.
-            return;
-        }
-        let budget = slot.budget.as_mut().unwrap_or(&mut self.budget);
-        let exceeded = budget.crashed(Instant::now());
-        match (exceeded, &self.rule) {
-            (false, _) => self.back_off(at, ran, &failure),
-            (true, Rule::Keyed { .. }) => {
-                tracing::error!(actor = %self.slots[at].node.path, %failure, "over its budget: parked");
-                self.slots[at].park();
-                if let Some(hook) = &self.slots[at].spec.on_parked {
-                    hook(&failure.to_string());
-                }
-            }
-            (true, Rule::Tree(spec)) => self.give_up(spec.clone(), at, &failure),
-        }
-        self.show_budget();
-    }
-
-    fn back_off(&mut self, at: usize, ran: Duration, failure: &Failure) {
-        let slot = &mut self.slots[at];
-        let backoff = slot.backoff.crashed(ran);
-        let (actor, restarts) = (&slot.node.path, slot.node.restarts() + 1);
-        let (cause, message) = (failure.cause_name(), &failure.message);
-        tracing::warn!(%actor, cause, %message, restarts, ?backoff, "restart");
-        if !backoff.is_zero() {
-            slot.phase = Phase::BackingOff;
-            slot.turn += 1;
-            slot.node.down(ActorState::BackingOff, Some(backoff));
-            let due = Order::Due { slot: slot.id, turn: slot.turn };
-            self.later(backoff, due);
-        }
-        self.renew_later_ones(at);
-    }
-
-    /// Under `rest_for_one` the later ones go down and come up again with the one at `at`.
-    fn renew_later_ones(&mut self, at: usize) {
-        let Rule::Tree(spec) = &self.rule else { return };
-        match spec.strategy {
-            Strategy::OneForOne => {}
-            Strategy::RestForOne => self.slots[at + 1..].iter_mut().for_each(|slot| slot.leave(Then::Start)),
-        }
-    }
-
-    fn give_up(&mut self, spec: Arc<SupervisorSpec>, at: usize, failure: &Failure) {
-        let (crashes, within) = (spec.budget.max + 1, spec.budget.within);
-        let who = &self.slots[at].node.path;
-        let why = format!("{crashes} crashes within {within:?}, the last one of {who}: {failure}");
-        self.node.failed(&Failure::new(Cause::Error, why.clone()));
-        self.turn += 1;
-        let over = Order::ModeOver { turn: self.turn };
-        match spec.ending {
-            Ending::Escalate => {
-                tracing::error!(supervisor = %self.node.path, %why, "gives up");
-                self.node.gave_up(&why);
-                self.mode = Mode::Failing(why);
-                // One that cannot be stopped must not keep the failure from being heard of.
-                self.later(self.stops_within(), over);
-            }
-            Ending::Park(pause) => {
-                tracing::error!(supervisor = %self.node.path, %why, ?pause, "parked");
-                self.node.down(ActorState::Parked, Some(pause));
-                self.mode = Mode::Parked;
-                self.later(pause, over);
-            }
-        }
-        self.slots.iter_mut().for_each(|slot| slot.leave(Then::Park));
-    }
-
-    fn resume(&mut self) {
-        tracing::info!(supervisor = %self.node.path, "tries again");
-        self.turn += 1;
-        self.mode = Mode::Running;
-        self.budget.clear();
-        self.node.is(ActorState::Running);
-        self.slots.iter_mut().for_each(Slot::resume);
-        self.show_budget();
-    }
-
     /// Last work of an ordered stop: children in reverse, each within its budget; keyed ones together.
     pub async fn stop_all(&mut self) {
         self.node.is(ActorState::Stopping);
@@ -391,21 +318,6 @@ impl Crew {
         }
     }
 
-    fn stops_within(&self) -> Duration {
-        self.slots.iter().map(|slot| slot.spec.stop_within + 2 * KILL_GRACE).sum()
-    }
-
-    /// A keyed supervisor shows the child that has used most.
-    fn show_budget(&self) {
-        let now = Instant::now();
-        let most = self.slots.iter().filter_map(|slot| slot.budget.as_ref()).max_by_key(|b| b.used(now).used);
-        let strategy = match &self.rule {
-            Rule::Tree(spec) => spec.strategy.as_str(),
-            Rule::Keyed { .. } => "keyed",
-        };
-        self.node.supervises(strategy, most.unwrap_or(&self.budget));
-    }
-
     fn at(&self, slot: SlotId) -> Option<usize> {
         self.slots.iter().position(|candidate| candidate.id == slot)
     }
@@ -419,3 +331,5 @@ impl Crew {
         });
     }
 }
+
+mod crashes;

@@ -162,12 +162,21 @@ impl Slot {
         }
     }
 
+    pub fn is_parked(&self) -> bool {
+        matches!(self.phase, Phase::Parked)
+    }
+
     fn unpark(&mut self) {
         self.backoff.clear();
+        self.forgive();
+        self.end_wait();
+    }
+
+    /// What crashed so far was another task's fault.
+    pub fn forgive(&mut self) {
         if let Some(budget) = &mut self.budget {
             budget.clear();
         }
-        self.end_wait();
     }
 
     fn end_wait(&mut self) {

@@ -39,7 +39,11 @@ pub(super) enum Order {
         path: String,
         reply: oneshot::Sender<u64>,
     },
-    Ensure(String),
+    Ensure {
+        name: String,
+        /// Its crashes so far do not count.
+        anew: bool,
+    },
     Retire(String),
     /// Answered by any supervisor that still takes orders.
     Answer(oneshot::Sender<()>),
@@ -88,7 +92,7 @@ impl Actor for Supervisor {
             Order::Due { slot, turn } => crew.on_due(slot, turn),
             Order::ModeOver { turn } => crew.on_mode_over(turn)?,
             Order::Restart { path, reply } => crew.on_restart(&path, reply),
-            Order::Ensure(name) => crew.on_ensure(&name),
+            Order::Ensure { name, anew } => crew.on_ensure(&name, anew),
             Order::Retire(name) => crew.on_retire(&name),
             // An asker that went away is no concern of ours.
             Order::Answer(reply) => drop(reply.send(())),

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// More threads than actors and their tasks run on; one beyond them is not recorded.
 const THREADS: usize = 16;
-/// A deployment's name has at most 63 bytes; what is longer is cut.
-pub const LONGEST: usize = 64;
+/// A deployment's name has at most 63 bytes, its document's fingerprint 17 with the `#` between; what is longer is
+/// cut.
+pub const LONGEST: usize = 96;
 
 pub type Name = [u8; LONGEST];
 const NOBODY: Name = [0; LONGEST];

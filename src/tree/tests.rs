@@ -20,6 +20,7 @@ fn parts() -> Parts {
         reconcile_every: Duration::from_secs(30),
         clock_synced: || true,
         last_crash: None,
+        shunned: Default::default(),
         hold: None,
     }
 }

@@ -1,5 +1,7 @@
 //! `last-crash` in the state directory: why a process ended that could not go on, for the next one.
+use super::atomic;
 use super::last_words::{self, Words};
+use crate::domain::ledger::Fingerprint;
 use fleet_contracts::{DeploymentName, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -27,7 +29,7 @@ pub struct Breadcrumb {
     pub pid: u32,
     /// At most 1000 bytes.
     pub reason: String,
-    /// Which deployment was being worked on, when it is known.
+    /// Which deployment was being worked on, when it is known; with `#` and a fingerprint, which document was read.
     #[serde(default)]
     pub deployment: Option<String>,
 }
@@ -37,6 +39,22 @@ pub struct Breadcrumb {
 pub struct LastCrash {
     pub line: String,
     pub deployment: Option<DeploymentName>,
+    /// The document of it that was being read; None: it was being worked on.
+    pub reading: Option<Fingerprint>,
+}
+
+impl LastCrash {
+    /// `working_on` is what the thread had said that it works on.
+    fn new(line: String, working_on: Option<&str>) -> Self {
+        let (name, document) = match working_on.and_then(|text| text.split_once('#')) {
+            Some((name, document)) => (Some(name), Some(document)),
+            None => (working_on, None),
+        };
+        let reading = document.map(Fingerprint::parse);
+        // Half a word accuses nobody.
+        let name = name.filter(|_| reading != Some(None));
+        Self { line, deployment: name.and_then(|name| name.parse().ok()), reading: reading.flatten() }
+    }
 }
 
 impl Breadcrumb {
@@ -65,7 +83,7 @@ impl Breadcrumb {
     pub fn leave(&self, state_dir: &Path) -> io::Result<()> {
         let mut text = serde_json::to_vec(self).map_err(io::Error::other)?;
         text.push(b'\n');
-        fs::write(state_dir.join(FILE), text)
+        atomic::write(&state_dir.join(FILE), &text)
     }
 }
 
@@ -79,13 +97,10 @@ pub fn collect(state_dir: &Path) -> Option<LastCrash> {
 
 fn left(state_dir: &Path) -> Option<LastCrash> {
     let path = state_dir.join(FILE);
-    let unreadable = |line: String| LastCrash { line, deployment: None };
+    let unreadable = |line: String| LastCrash::new(line, None);
     let found = match read(&path) {
         Ok(text) => match serde_json::from_slice::<Breadcrumb>(&text) {
-            Ok(left) => LastCrash {
-                line: format!("{} {}", left.at, left.reason),
-                deployment: left.deployment.and_then(|name| name.parse().ok()),
-            },
+            Ok(left) => LastCrash::new(format!("{} {}", left.at, left.reason), left.deployment.as_deref()),
             Err(_) => unreadable("it left a word that cannot be read".to_owned()),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -100,9 +115,10 @@ fn left(state_dir: &Path) -> Option<LastCrash> {
 /// When it aborted nobody knows: a signal handler has no calendar.
 fn aborted(words: Words) -> Option<LastCrash> {
     let Words { signal, worked_on } = words;
-    let deployment: Option<DeploymentName> = worked_on.parse().ok();
-    let at = deployment.as_ref().map(|name| format!(" while it worked on {name}")).unwrap_or_default();
-    Some(LastCrash { line: format!("aborted by {signal}{at}"), deployment })
+    let found = LastCrash::new(String::new(), Some(&worked_on));
+    let what = if found.reading.is_some() { "read a document of" } else { "worked on" };
+    let at = found.deployment.as_ref().map(|name| format!(" while it {what} {name}")).unwrap_or_default();
+    Some(LastCrash { line: format!("aborted by {signal}{at}"), ..found })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! The file `own-ends` in the state directory: how often in a row the process ended by a fault of its own. Only
 //! that is counted: a device that is switched off three times in an hour has no fault.
+use super::atomic;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,7 +27,7 @@ impl Ends {
     pub fn count(&self) -> u32 {
         let before = fs::read_to_string(&self.0).ok().and_then(|text| text.trim().parse().ok());
         let now = before.unwrap_or(0_u32).saturating_add(1);
-        if let Err(error) = fs::write(&self.0, format!("{now}\n")) {
+        if let Err(error) = atomic::write(&self.0, format!("{now}\n").as_bytes()) {
             tracing::warn!(%error, "the ends of this agent cannot be counted");
         }
         now

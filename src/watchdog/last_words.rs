@@ -1,16 +1,17 @@
 //! The file `last-words` in the state directory: written by the process that aborts, in the moment it does.
 //!
 //! `abort` (a panic inside a panic, a failed allocation, a stack that overflows) runs no code of ours but a
-//! signal handler, in which only the simplest system calls are allowed (signal-safety(7)): one `write` to a
-//! file that is open since the start. An end from outside (`kill -9`, the OOM killer, a power cut) writes
+//! signal handler, in which only the simplest system calls are allowed (signal-safety(7)): `open` and `write`. (A file
+//! that is open for writing all the time would keep an administrator from remounting the filesystem read-only.) An end from outside (`kill -9`, the OOM killer, a power cut) writes
 //! nothing, and is nobody's fault.
 use crate::telemetry::blame;
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::IntoRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::OnceLock;
 
 const FILE: &str = "last-words";
 /// Longer than what is ever written.
@@ -20,7 +21,8 @@ const LONGEST: u64 = 256;
 const SIGNALS: [(libc::c_int, &str); 3] =
     [(libc::SIGABRT, "SIGABRT"), (libc::SIGILL, "SIGILL"), (libc::SIGFPE, "SIGFPE")];
 
-static FILE_DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
+/// Set before any signal is listened for; read by the handler, for which it is a pointer that does not change.
+static PATH: OnceLock<CString> = OnceLock::new();
 
 /// How the process before this one aborted.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,15 +45,16 @@ pub fn collect(state_dir: &Path) -> Option<Words> {
 /// From now on an abort of this process leaves its last words, over those of the one before.
 ///
 /// # Errors
-/// The file cannot be opened.
+/// The words of the one before cannot be taken away: they may be told again.
 pub fn prepare(state_dir: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    FILE_DESCRIPTOR.store(options.open(state_dir.join(FILE))?.into_raw_fd(), Ordering::Relaxed);
+    let path = state_dir.join(FILE);
+    let _ = PATH.set(CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?);
     for (signal, _) in SIGNALS {
         listen(signal);
     }
-    Ok(())
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&path).map(drop)
 }
 
 /// After an ordered end there is nothing to say.
@@ -76,9 +79,12 @@ extern "C" fn on_signal(signal: libc::c_int) {
     let mut words = [0; blame::LONGEST + 1];
     words[0] = u8::try_from(signal).unwrap_or(u8::MAX);
     words[1..].copy_from_slice(&blame::of_this_thread());
-    // SAFETY: the buffer is ours and as long as said; a descriptor that is none is an error that is ignored.
+    let Some(path) = PATH.get() else { return };
+    // SAFETY: the path ends with a NUL and lives for ever, the buffer is ours and as long as said; a descriptor that is
+    // none is an error that is ignored.
     unsafe {
-        libc::write(FILE_DESCRIPTOR.load(Ordering::Relaxed), words.as_ptr().cast(), words.len());
+        let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC, 0o600);
+        libc::write(file, words.as_ptr().cast(), words.len());
     }
 }
 

@@ -1,4 +1,5 @@
 //! Small filesystems under the agent's state directory, that run full and break. Needs root.
+use crate::patience::{PATIENCE, within};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -43,13 +44,23 @@ impl Disk {
     }
 
     /// What an operator does after that. Nobody may use it meanwhile.
-    pub fn repair(&self) {
+    pub async fn repair(&self) {
         run(Command::new("umount").arg(&self.mount));
-        // 1: errors were mended.
-        let checked =
-            Command::new("fsck.ext4").arg("-fy").arg(self.device.as_ref().unwrap()).output().unwrap();
-        assert!(matches!(checked.status.code(), Some(0 | 1)), "{checked:?}");
+        let device = self.device.as_ref().unwrap();
+        // A world of another test, begun meanwhile, has a copy of the mount as long as it lives.
+        let check = async || match Command::new("fsck.ext4").arg("-fy").arg(device).output().unwrap() {
+            // 1: errors were mended.
+            checked if matches!(checked.status.code(), Some(0 | 1)) => Ok(()),
+            checked => Err(format!("{checked:?}")),
+        };
+        within(2 * PATIENCE, check).await.unwrap();
         self.mount();
+    }
+
+    /// What an administrator does. Refused while a file is open for writing.
+    pub fn read_only(&self, read_only: bool) {
+        let how = if read_only { "remount,ro" } else { "remount,rw" };
+        run(Command::new("mount").args(["-o", how]).arg(&self.mount));
     }
 
     pub fn fill(&self) {
@@ -82,4 +93,10 @@ pub fn flip(file: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(file, bytes).unwrap();
+}
+
+/// Leaves the first half of a file, as a write that was cut off does.
+pub fn tear(file: &Path) {
+    let bytes = fs::read(file).unwrap();
+    fs::write(file, &bytes[..bytes.len() / 2]).unwrap();
 }

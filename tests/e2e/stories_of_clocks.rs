@@ -1,7 +1,7 @@
 //! A device whose clock is wrong, and jumps. libfaketime stands in for the clock; the monotonic one is real.
 use crate::agent::Agent;
 use crate::device::Device;
-use crate::documents::{deployment, steady};
+use crate::documents::{deployment, script, steady, with};
 use std::path::Path;
 use std::process::Command;
 
@@ -56,6 +56,35 @@ async fn a_clock_in_1970_that_jumps_by_decades_changes_nothing_that_is_done() {
     device.operator.ask_when_up("ping").await;
     changes_as_ever(&device, "a boot in 1970").await;
     assert_eq!(device.lives()["fleet-web.a"], web);
+}
+
+/// A wait that was planned by the wall clock would be over at once, or never.
+#[tokio::test]
+async fn a_clock_that_jumps_while_a_container_waits_to_be_tried_again_changes_nothing_of_the_wait() {
+    let mut device = Device::without_agent().await;
+    let clock = device.world.path("clock");
+    let starts = device.directory("starts").join("at");
+    set(&clock, "@2026-06-01 12:00:00");
+    boot(&mut device, &clock);
+    // Each start notes the time of the kernel, which nobody sets.
+    let note = script("a", "cut -d' ' -f1 /proc/uptime >> /starts/at; exit 1");
+    let volume = format!("{}:/starts", starts.parent().unwrap().display());
+    let broken = with(note, serde_json::json!({"volumes": [volume]}));
+    device.put("broken", deployment(&[broken])).await;
+    for (begun, jump) in
+        [(3, "@2036-06-01 12:00:00"), (4, "@1970-01-02 00:00:00"), (5, "@2026-06-01 12:00:00")]
+    {
+        device.lines(&starts, "it was tried again", |lines| lines.len() >= begun).await;
+        set(&clock, jump);
+    }
+    device.lines(&starts, "and again after the last jump", |lines| lines.len() >= 6).await;
+    let text = std::fs::read_to_string(&starts).unwrap();
+    let at: Vec<f64> = text.lines().map(|line| line.parse().unwrap()).collect();
+    for (n, pair) in at.windows(2).enumerate().skip(1) {
+        // 1, 2, 4, 8 s, less 20 %: not sooner. Later it may be, on a busy machine, but it comes.
+        let least = 0.8 * f64::from(1 << (n - 1));
+        assert!(pair[1] - pair[0] >= least, "try {n}: {at:?}");
+    }
 }
 
 /// Repairs, changes and removals.

@@ -1,7 +1,7 @@
 //! Disks that run full, break, and lie, under the real agent.
 use crate::device::Device;
-use crate::disk::{Disk, flip};
-use crate::documents::{deployment, steady};
+use crate::disk::{Disk, flip, tear};
+use crate::documents::{deployment, steady, with};
 use serde_json::Value;
 
 fn says(reason: &'static str) -> impl Fn(&Value) -> bool {
@@ -69,8 +69,26 @@ async fn a_filesystem_that_turns_read_only_under_the_agent_takes_no_document_and
     device.heartbeat("the next one says so too", says("state-not-writable")).await;
     assert_eq!(device.lives(), before);
     device.crash();
-    disk.repair();
+    disk.repair().await;
     device.boot();
+    device.running("web", web).await;
+    device.heartbeat("all is well", is_well).await;
+    device.crash();
+}
+
+#[tokio::test]
+async fn a_filesystem_that_is_made_read_only_is_told_and_all_goes_on_by_itself_when_it_is_writable_again() {
+    let mut device = Device::without_agent().await;
+    let disk = Disk::ext4(&device.state_dir(), &device.world.path("disk.img"));
+    device.boot();
+    device.apply("web", deployment(&[steady("a")])).await;
+    let before = device.lives();
+    disk.read_only(true);
+    let web = device.put("web", deployment(&[steady("b")])).await;
+    device.heartbeat("it says so", says("state-not-writable")).await;
+    device.several_ticks().await;
+    assert_eq!(device.lives(), before);
+    disk.read_only(false);
     device.running("web", web).await;
     device.heartbeat("all is well", is_well).await;
     device.crash();
@@ -155,14 +173,54 @@ async fn a_container_whose_record_was_lost_and_whose_key_is_gone_is_left_alone()
     device.apply("other", deployment(&[steady("a")])).await;
     let before = device.lives();
     device.crash();
-    for file in ["deployments/web", "deployments/web.prev"] {
-        let _ = std::fs::write(device.state_dir().join(file), b"no record");
-    }
+    // No second copy of it was ever made.
+    tear(&device.state_dir().join("deployments/web"));
     device.operator.forget("web").await;
     device.boot();
     device.heartbeat("it says so", says("state-quarantined")).await;
     device.several_ticks().await;
     assert_eq!(device.lives(), before);
+    // Written again, it is no longer lost.
+    device.put("web", deployment(&[steady("a")])).await;
+    device.heartbeat("all is well", |beat| is_well(beat) && beat["deployments"]["running"] == 2).await;
+    assert_eq!(device.lives(), before);
+}
+
+/// The older document must not bring back what the newer one replaced.
+#[tokio::test]
+async fn when_only_the_newest_record_is_damaged_and_no_server_is_there_nothing_goes_back_to_the_older_one() {
+    let mut device = Device::new().await;
+    device.apply("web", deployment(&[steady("a"), steady("b")])).await;
+    let newer = with(steady("b"), serde_json::json!({"env": {"NEWER": "1"}}));
+    let revision = device.apply("web", deployment(&[newer, steady("c")])).await;
+    let record = device.state_dir().join("deployments/web");
+    for damage in [flip, tear] {
+        let before = device.lives();
+        device.crash();
+        device.nats.down().await;
+        damage(&record);
+        device.boot();
+        device.logged("its newest record cannot be read").await;
+        // It is kept up, as it is: the container, not the older document.
+        kill(&device, "fleet-web.b");
+        let is_back = |all: &std::collections::BTreeMap<String, crate::observe::Seen>| {
+            all.get("fleet-web.b")
+                .and_then(|seen| seen.life)
+                .is_some_and(|life| Some(life) != before["fleet-web.b"].1)
+        };
+        device.seen("what died is started again", is_back).await;
+        let now = device.lives();
+        assert!(now.keys().eq(["fleet-web.b", "fleet-web.c"]), "{now:?}");
+        assert_eq!(
+            (&now["fleet-web.b"].0, &now["fleet-web.c"]),
+            (&before["fleet-web.b"].0, &before["fleet-web.c"])
+        );
+        std::fs::write(&device.log.0, "").unwrap();
+        device.nats.up().await;
+        device.running("web", revision).await;
+        device.heartbeat("all is well", is_well).await;
+        assert_eq!(device.lives(), now);
+    }
 }
 
 #[tokio::test]
@@ -176,4 +234,35 @@ async fn what_was_deleted_while_the_agent_was_away_goes_when_it_is_back_and_noth
     device.boot();
     device.seen("it is gone", |all| all.keys().eq(["fleet-other.a"])).await;
     assert_eq!(device.lives()["fleet-other.a"], before["fleet-other.a"]);
+}
+
+/// Refused once at each of its steps, a write is made anew, and nothing is acted on before.
+async fn every_step_refused(steps: &[&str]) {
+    let device = Device::new().await;
+    device.apply("web", deployment(&[steady("a")])).await;
+    for (n, step) in steps.iter().enumerate() {
+        let before = device.lives();
+        device.arm(&format!("disk:{step}"), "fail 1");
+        let service = format!("s{n}");
+        let revision = device.put("web", deployment(&[steady(&service)])).await;
+        device.heartbeat(&format!("{step} is refused, which is told"), says("state-not-writable")).await;
+        assert_eq!(device.lives(), before, "{step}");
+        device.happened(&format!("disk:{step}")).await;
+        device.running("web", revision).await;
+        device.heartbeat("all is well", is_well).await;
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_refused_at_its_last_step_is_made_anew_and_nothing_is_acted_on_before() {
+    every_step_refused(&["directory"]).await;
+}
+
+mod long {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_is_refused_at_any_of_its_steps_is_made_anew_and_nothing_is_acted_on_before() {
+        every_step_refused(&["create", "write", "sync", "previous", "rename", "directory"]).await;
+    }
 }

@@ -28,6 +28,19 @@ async fn undisturbed(device: &Device, before: &crate::device::Lives) {
     }
 }
 
+/// In quarantine, and told as it really is.
+async fn tells_what_runs(device: &Device, name: &str) {
+    let container = device.containers()[&format!("fleet-{name}.x")].id.clone();
+    let so = |state: &Value| {
+        let service = &state["services"]["x"];
+        is_quarantined(state)
+            && state["container_ids"]["x"] == container
+            && service["container_id"] == container
+            && service["phase"] == "Running"
+    };
+    device.state(name, "what runs of it is told", so).await;
+}
+
 #[tokio::test]
 async fn a_document_that_ends_its_reconciler_is_quarantined_and_its_neighbours_do_not_notice() {
     let mut device = neighbours().await;
@@ -43,14 +56,23 @@ async fn a_document_that_ends_its_reconciler_is_quarantined_and_its_neighbours_d
     for actor in actors["actors"].as_array().unwrap() {
         let is_bad = actor["name"] == "fleet-agent/reconcilers/bad";
         assert!(is_bad || actor["restarts"] == 0, "{actor}");
-        assert!(!is_bad || actor["state"] == "parked", "{actor}");
+        assert!(!is_bad || (actor["state"] == "parked" && actor["restarts"] == 4), "the fifth one: {actor}");
     }
+    // Nobody starts it again by starting others.
+    for name in ["fleet-agent/reconcilers", "fleet-agent/deployments"] {
+        let reply = device.operator.ask("actor-restart", serde_json::json!({"name": name})).await;
+        assert_eq!(reply.code, 200, "{reply:?}");
+        device.several_ticks().await;
+        device.state("bad", "it is still quarantined", is_quarantined).await;
+    }
+    tells_what_runs(&device, "bad").await;
     // The next process does not try it again.
     device.disarm("want:bad");
     device.crash();
     device.boot();
     device.several_ticks().await;
     device.state("bad", "it is still quarantined", is_quarantined).await;
+    tells_what_runs(&device, "bad").await;
     undisturbed(&device, &before).await;
     // Another document does.
     device.apply("bad", deployment(&[steady("z")])).await;
@@ -69,6 +91,7 @@ async fn a_document_that_aborts_the_process_is_quarantined_after_the_second_end(
     for _ in 1..=2 {
         let end = device.agent.take().unwrap().ended().await;
         assert_eq!(end.signal(), Some(SIGABRT), "{end}\n{}", device.log.tail());
+        cannot_begin(&mut device).await;
         device.boot();
     }
     let state = device.state("bad", "it is quarantined", is_quarantined).await;
@@ -84,6 +107,17 @@ async fn a_document_that_aborts_the_process_is_quarantined_after_the_second_end(
     assert_eq!(reply.code, 200, "{reply:?}");
     device.state("bad", "it was tried again", |state| state["phase"] == "Running").await;
     undisturbed(&device, &before).await;
+}
+
+/// A process that has no state directory is no end of its own, and takes no evidence away.
+async fn cannot_begin(device: &mut Device) {
+    let (records, aside) = (device.state_dir().join("deployments"), device.state_dir().join("aside"));
+    std::fs::rename(&records, &aside).unwrap();
+    std::fs::write(&records, "no directory").unwrap();
+    device.boot();
+    assert_eq!(device.agent.take().unwrap().ended().await.code(), Some(70), "{}", device.log.tail());
+    std::fs::remove_file(&records).unwrap();
+    std::fs::rename(&aside, &records).unwrap();
 }
 
 /// Neither takes the count from the other.
@@ -106,6 +140,42 @@ async fn two_documents_that_abort_the_process_are_both_quarantined_after_two_end
         device.state(name, "it is quarantined", is_quarantined).await;
     }
     undisturbed(&device, &before).await;
+}
+
+/// One that was never accepted; and one that the device has long had, which is read at each start.
+#[tokio::test]
+async fn documents_that_abort_the_process_that_reads_them_are_not_read_again_after_the_second_end() {
+    let mut device = neighbours().await;
+    device.arm("read:new", "abort always");
+    device.put("new", deployment(&[steady("y")])).await;
+    ends_twice(&mut device).await;
+    device.state("new", "it is quarantined", is_quarantined).await;
+    device.apply("worse", deployment(&[steady("x")])).await;
+    let before = device.lives();
+    assert_eq!(before.len(), 3);
+    device.arm("read:worse", "abort always");
+    device.crash();
+    device.boot();
+    ends_twice(&mut device).await;
+    tells_what_runs(&device, "worse").await;
+    device.state("new", "it is still quarantined", is_quarantined).await;
+    undisturbed(&device, &before).await;
+    for name in ["new", "worse"] {
+        device.disarm(&format!("read:{name}"));
+        let reply = device.operator.ask("reconcile", serde_json::json!({"deployment": name})).await;
+        assert_eq!(reply.code, 200, "{reply:?}");
+        device.state(name, "it was read again", |state| state["phase"] == "Running").await;
+    }
+    undisturbed(&device, &before).await;
+}
+
+/// By its own doing; the third one runs.
+async fn ends_twice(device: &mut Device) {
+    for _ in 1..=2 {
+        let end = device.agent.take().unwrap().ended().await;
+        assert_eq!(end.signal(), Some(SIGABRT), "{end}\n{}", device.log.tail());
+        device.boot();
+    }
 }
 
 /// `kill -9` is nobody's fault.
@@ -172,5 +242,22 @@ mod long {
         device.state("bad", "it is quarantined", is_quarantined).await;
         undisturbed(&device, &before).await;
         device.apply("new", deployment(&[steady("x")])).await;
+    }
+
+    /// The actor that hangs is `deployments`, and what it hangs on was never accepted.
+    #[tokio::test]
+    async fn a_document_that_hangs_the_process_that_reads_it_is_not_read_again_after_the_second_end() {
+        let mut device = neighbours().await;
+        let before = device.lives();
+        device.arm("read:new", "spin always");
+        device.put("new", deployment(&[steady("y")])).await;
+        for _ in 1..=2 {
+            let end = device.agent.take().unwrap().ended().await;
+            assert_eq!(end.code(), Some(70), "{}", device.log.tail());
+            device.boot();
+        }
+        device.state("new", "it is quarantined", is_quarantined).await;
+        undisturbed(&device, &before).await;
+        device.apply("other", deployment(&[steady("x")])).await;
     }
 }

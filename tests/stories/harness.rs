@@ -116,6 +116,7 @@ fn parts(
         reconcile_every: TICK,
         clock_synced: || true,
         last_crash: None,
+        shunned: Default::default(),
         hold: None,
     }
 }

@@ -1,9 +1,10 @@
 //! Durable before acted on.
-use crate::documents::demo;
+use crate::documents::{demo, document};
 use crate::harness::{Story, TICK, seconds};
 use fleet_agent::store::LedgerStore;
 use fleet_contracts::names::DESIRED_STATE;
 use fleet_contracts::state::Phase;
+use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn the_ledger_write_comes_before_the_first_effect() {
@@ -118,4 +119,50 @@ async fn a_sync_that_fails_is_no_success() {
     // The second one, which succeeded.
     assert_eq!(story.disk.effects_before_saves_of("web")[1], so_far, "nothing is acted on before");
     assert!(story.disk.writes().len() >= 3, "it was written twice");
+}
+
+/// The older document must not bring back what the newer one replaced, dropped or added.
+#[tokio::test(start_paused = true)]
+async fn a_record_older_than_what_runs_replaces_nothing_while_no_server_is_there() {
+    let mut story = Story::begin().await;
+    let services = |names: &[(&str, &str)]| {
+        let service = |(name, image): &(&str, &str)| json!({"name": name, "image": image});
+        document(names.iter().map(service).collect())
+    };
+    story.apply_and_run("web", services(&[("a", "demo:1"), ("b", "demo:1")])).await;
+    let revision = story.apply_and_run("web", services(&[("b", "demo:2"), ("c", "demo:2")])).await;
+    let pids = story.pids();
+    story.crash().await;
+    story.bus.disconnect();
+    story.disk.loses_all_but_the_first_record_of("web");
+    story.boot().await;
+    story.always(4 * TICK, "nothing goes back", |s| s.pids() == pids).await;
+    story.runtime.clear_journal();
+    story.runtime.exit("fleet-web.b", 1);
+    story.until("what dies is started again", |s| s.live().len() == 2).await;
+    assert!(
+        story.runtime.journal().iter().all(|line| line.starts_with("start ")),
+        "{:?}",
+        story.runtime.journal()
+    );
+    assert_eq!(story.live(), ["fleet-web.b", "fleet-web.c"]);
+    let pids = story.pids();
+    story.bus.connect();
+    story.runs("web", revision).await;
+    assert_eq!(story.pids(), pids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_record_that_the_bucket_confirms_is_brought_about_again() {
+    let mut story = Story::begin().await;
+    let revision = story.apply_and_run("web", demo("demo:1")).await;
+    story.crash().await;
+    story.disk.loses_all_but_the_first_record_of("web");
+    story.runtime.user_removes("fleet-web.a");
+    story.bus.disconnect();
+    story.boot().await;
+    story.always(4 * TICK, "nothing is made", |s| s.live().is_empty()).await;
+    story.bus.connect();
+    story.until("it is made again", |s| s.live() == ["fleet-web.a"]).await;
+    story.runs("web", revision).await;
 }

@@ -32,7 +32,7 @@ async fn a_runtime_and_a_network_that_hang_for_an_hour_are_no_hang_of_the_agent(
 
 #[tokio::test(start_paused = true)]
 async fn the_heartbeat_tells_of_the_former_processes_end() {
-    let crash = LastCrash { line: format!("why {}", "x".repeat(200)), deployment: None };
+    let crash = LastCrash { line: format!("why {}", "x".repeat(200)), deployment: None, reading: None };
     let mut story = Story::new().with(|parts| parts.last_crash = Some(crash));
     story.bus.connect();
     story.boot().await;

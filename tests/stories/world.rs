@@ -53,6 +53,17 @@ impl Disk {
         self.is_forgetful.store(true, Ordering::SeqCst);
     }
 
+    /// The newest record of this deployment cannot be read any more: the first one is what is left.
+    pub fn loses_all_but_the_first_record_of(&self, name: &str) {
+        let first = self.ledger.journal().into_iter().find_map(|write| match write {
+            Write::Saved(record) if record.name.as_str() == name => Some(record),
+            _ => None,
+        });
+        let first = first.expect("it was saved");
+        self.ledger.save(&first).unwrap();
+        self.ledger.damage_the_newer_copy(&first.name);
+    }
+
     pub fn writes(&self) -> Vec<Write> {
         self.ledger.journal()
     }

@@ -6,7 +6,7 @@ fleet-agent                  one_for_one    5 in 300 s   then exit 70, systemd r
 ├─ runtime                   rest_for_one   4 in 120 s
 │  ├─ effects                one lane per deployment; owns operations in flight
 │  └─ observer               relists; listens to the runtime's event stream as a hint
-├─ reconcilers               keyed          5 in 600 s per child, then that one is parked
+├─ reconcilers               keyed          4 in 600 s per child, then that one is parked
 │  └─ <deployment>
 ├─ deployments               owns the ledger: what should run
 └─ link                      one_for_one    8 in 300 s   then parked 300 s and tried again
@@ -23,7 +23,7 @@ fn agent() -> Vec<Line> {
         Line::new(1, "runtime", "rest_for_one   4 in 120 s"),
         Line::new(2, "effects", "one lane per deployment; owns operations in flight"),
         Line::new(2, "observer", "relists; listens to the runtime's event stream as a hint"),
-        Line::new(1, "reconcilers", "keyed          5 in 600 s per child, then that one is parked"),
+        Line::new(1, "reconcilers", "keyed          4 in 600 s per child, then that one is parked"),
         Line::new(2, "<deployment>", ""),
         Line::new(1, "deployments", "owns the ledger: what should run"),
         Line::new(1, "link", "one_for_one    8 in 300 s   then parked 300 s and tried again"),

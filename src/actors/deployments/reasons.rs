@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 #[derive(Debug, Default)]
 pub struct Reasons {
-    pub quarantined: bool,
+    /// Files of the ledger that could not be read, until they are written again.
+    pub lost: BTreeSet<String>,
     pub disk_failing: bool,
     pub runtime_unreachable: bool,
     pub source_missing: bool,
@@ -16,7 +17,7 @@ impl Reasons {
     pub fn words(&self, book: Option<&Book>, held: bool) -> Vec<&'static str> {
         let all = [
             (held, "crash-loop"),
-            (self.quarantined, "state-quarantined"),
+            (!self.lost.is_empty(), "state-quarantined"),
             (self.disk_failing, "state-not-writable"),
             (self.runtime_unreachable, "runtime-unreachable"),
             (self.source_missing, "source-missing"),

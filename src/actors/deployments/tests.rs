@@ -1,9 +1,10 @@
 use super::*;
 use crate::actors::tests::{Heard, device, document, pass, probe, reconcilers, run, settle, web};
 use crate::domain::source::{Entry, Incarnation, Operation};
+use crate::messages::deployments::Question;
 use crate::store::fake::{Fail, FakeLedger, FakeOwner};
 use crate::supervision::{Root, worker};
-use fleet_contracts::state::Code;
+use fleet_contracts::state::{Code, DeploymentState, Phase};
 use std::io::ErrorKind;
 
 struct Office {
@@ -35,6 +36,7 @@ async fn office_of(store: Arc<FakeLedger>, blamed: Blamed) -> Office {
         kv_watcher,
         observer: Address::new(),
         runtime_enabled: true,
+        reading: reading(Default::default()),
         blamed,
         hold: None,
         clock: Clock::start(),

@@ -17,8 +17,19 @@ fn entry(image: &str, revision: u64) -> Entry {
 
 /// A book of the next process: with what was durable in the one before.
 fn book(records: Vec<Record>) -> Book {
+    book_of(Ledger { records, ..Ledger::default() }, reading())
+}
+
+fn book_of(ledger: Ledger, reading: Reading) -> Book {
     let followed = Some(Followed { incarnation: Incarnation("i".into()), last_sequence: 0 });
-    Book::new("d1".parse().unwrap(), Ledger { records, followed, quarantined: vec![] })
+    Book::new("d1".parse().unwrap(), Ledger { followed, ..ledger }, reading)
+}
+
+fn reading() -> Reading {
+    Reading {
+        read: |_, document, revision| Wanted::read(document, revision).map_err(Unread::Refused),
+        shunned: Default::default(),
+    }
 }
 
 fn put(book: &mut Book, image: &str, revision: u64) -> Record {
@@ -50,6 +61,7 @@ fn a_document_that_ends_the_process_twice_is_nobodys_duty_any_more() {
     }
     let mut next = book(vec![record]);
     assert_eq!(next.duty(&name()), None);
+    next.listed(&BTreeMap::new(), &BTreeSet::new());
     let state = state(&mut next);
     assert_eq!((state.phase, state.observed_revision), (Phase::Failed, Some(1)));
     let error = state.last_error.unwrap();
@@ -185,4 +197,7 @@ fn what_the_ledger_holds_is_told_when_its_reconciler_has_looked() {
     assert_eq!(state(&mut next).phase, Phase::Running);
 }
 
+mod alone;
 mod delivery;
+mod doubt;
+mod trials;

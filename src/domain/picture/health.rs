@@ -3,6 +3,7 @@ use super::*;
 use crate::domain::container::Process;
 use crate::domain::health::Verdict;
 use fleet_contracts::desired::Healthcheck;
+use fleet_contracts::names::{Role, container_name};
 
 /// A check that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 use super::*;
+use fleet_contracts::names::Role;
 use std::time::Duration;
 
 const EVEN: Dice = Dice(0.5);

@@ -327,3 +327,40 @@ fn a_form_with_fields_of_a_newer_agent_is_read() {
     disk.put("web", &written::seal(Kind::Deployment, &newer).unwrap());
     assert_eq!(disk.revisions(), [5]);
 }
+
+/// The whole of a save, each call in it refused once.
+#[cfg(debug_assertions)]
+#[test]
+fn a_save_that_fails_at_any_of_its_steps_leaves_the_old_or_the_new_and_the_next_one_succeeds() {
+    let faults = tempdir().unwrap();
+    crate::faults::look_in(faults.path());
+    for (n, step) in pair::STEPS.iter().enumerate() {
+        let disk = Disk::with_two();
+        let fault = faults.path().join(format!("disk:{step}"));
+        fs::write(&fault, "fail").unwrap();
+        disk.ledger.save(&record("web", 3)).unwrap_err();
+        assert!(fault.with_added_extension("done").exists(), "{step}");
+        // Only what follows the rename finds the new one there.
+        let expected = if *step == "directory" { 3 } else { 2 };
+        let ledger = disk.ledger.load().unwrap();
+        assert_eq!((ledger.records, ledger.quarantined.len()), (vec![record("web", expected)], 0), "{step}");
+        assert_eq!(ledger.doubtful.len(), 0);
+        assert_eq!(disk.files(), ["web", "web.prev"], "{step} (step {n}) leaves litter");
+        disk.ledger.save(&record("web", 4)).unwrap();
+        assert_eq!(disk.revisions(), [4]);
+    }
+}
+
+#[test]
+fn a_record_whose_newer_copy_cannot_be_read_is_told_to_be_doubtful_until_it_is_written_again() {
+    let disk = Disk::with_two();
+    assert_eq!(disk.ledger.load().unwrap().doubtful, BTreeSet::new());
+    disk.put("web", b"garbage");
+    for _ in 0..2 {
+        assert_eq!(disk.ledger.load().unwrap().doubtful, [name("web")].into());
+    }
+    disk.ledger.save(&record("web", 2)).unwrap();
+    assert_eq!(disk.ledger.load().unwrap().doubtful, BTreeSet::new());
+    fs::remove_file(disk.path("web")).unwrap();
+    assert_eq!(disk.ledger.load().unwrap().doubtful, [name("web")].into());
+}

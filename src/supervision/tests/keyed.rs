@@ -47,7 +47,7 @@ async fn one_worker_per_key_is_started_and_shown() {
     assert_eq!(tree.actor("t/many/web").parent.as_deref(), Some("t/many"));
     assert!(many.send(&"web".into(), deed(|_| Ok(()))));
     assert!(!many.send(&"cache".into(), deed(|_| Ok(()))));
-    assert_eq!(many.broadcast(|_| deed(|_| Ok(()))), 2);
+    assert_eq!(many.broadcast(|_| deed(|_| Ok(()))).len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +134,7 @@ async fn a_restarted_keyed_supervisor_starts_the_wanted_set_again() {
     calm().await;
     let names: Vec<_> = tree.board.actors().into_iter().map(|actor| actor.name).collect();
     assert_eq!(names[2..].len(), 3, "{names:?}");
-    assert_eq!(many.broadcast(|_| deed(|_| Ok(()))), 3);
+    assert_eq!(many.broadcast(|_| deed(|_| Ok(()))).len(), 3);
     assert_eq!(tree.actor("t/many/web").restarts, 1);
 }
 
@@ -153,4 +153,41 @@ async fn keyed_children_are_stopped_at_the_same_time() {
     assert_eq!(tree.root.stop(Duration::from_secs(40)).await, Ended::Stopped);
     assert_eq!(begin.elapsed().as_secs(), 5);
     assert_eq!(tree.log.all().iter().filter(|line| line.starts_with("gone")).count(), 50);
+}
+
+/// Else a restart of the supervisor would have everything tried again that was given up.
+#[tokio::test(start_paused = true)]
+async fn a_parked_one_stays_parked_when_its_supervisor_is_restarted_and_is_told_of_to_whom_asks() {
+    let (tree, many) = with(0, &["web", "db"]).await;
+    break_it(&many, "web");
+    tree.until_is("t/many/web", ActorState::Parked).await;
+    for _ in 0..2 {
+        tree.board.restart("many").await.unwrap();
+        calm().await;
+        assert_eq!(tree.actor("t/many/web").state, ActorState::Parked);
+        let parked = many.parked();
+        assert_eq!(parked.len(), 1);
+        assert!(parked[0].0 == "web" && parked[0].1.contains("broken"), "{parked:?}");
+    }
+    assert_eq!(tree.log.count("up web"), 1);
+    many.ensure("web".into());
+    until("up", || tree.log.count("up web") == 2).await;
+    assert_eq!(many.parked(), []);
+    break_it(&many, "web");
+    tree.until_is("t/many/web", ActorState::Parked).await;
+    tree.board.restart("web").await.unwrap();
+    assert_eq!(many.parked(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn crashes_with_one_task_do_not_count_against_the_next_one() {
+    let (tree, many) = with(1, &["web"]).await;
+    break_it(&many, "web");
+    tree.until_up("t/many/web", 1).await;
+    many.renew("web".into());
+    calm().await;
+    break_it(&many, "web");
+    tree.until_up("t/many/web", 2).await;
+    break_it(&many, "web");
+    tree.until_is("t/many/web", ActorState::Parked).await;
 }

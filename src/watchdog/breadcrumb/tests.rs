@@ -11,7 +11,10 @@ fn the_next_process_is_told_once_and_the_file_is_kept_under_another_name() {
     let left = Breadcrumb::new("1.2.3", "gave up: why");
     left.leave(dir.path()).unwrap();
     let told = collect(dir.path()).unwrap();
-    assert_eq!(told, LastCrash { line: format!("{} gave up: why", left.at), deployment: None });
+    assert_eq!(
+        told,
+        LastCrash { line: format!("{} gave up: why", left.at), deployment: None, reading: None }
+    );
     assert_eq!(collect(dir.path()), None);
     let kept: Breadcrumb = serde_json::from_slice(&fs::read(dir.path().join(PREVIOUS)).unwrap()).unwrap();
     assert_eq!(kept, left);

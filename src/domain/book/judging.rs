@@ -1,0 +1,169 @@
+//! What the bucket shows: accepted, objected to, held, confirmed.
+use super::*;
+
+impl Book {
+    /// Judges a complete snapshot; nothing is acted on before the records it returns are durable.
+    pub fn snapshot(&mut self, snapshot: &Snapshot) -> Judged {
+        let Ruling { verdicts, held, source_reset: _, followed, bad_keys } =
+            judge::snapshot(&self.device, &self.records, self.followed.as_ref(), snapshot);
+        let mut judged = Judged { bad_keys, ..Judged::default() };
+        self.believe_confirmed(&verdicts, &held, &followed, &mut judged);
+        for (name, verdict) in verdicts {
+            self.apply(name, verdict, &mut judged);
+        }
+        self.hold(held);
+        self.forget_unfounded(snapshot, &mut judged);
+        let moved = self.followed.as_ref().is_none_or(|before| before.incarnation != followed.incarnation);
+        if moved || !judged.records.is_empty() {
+            judged.followed = Some(followed.clone());
+        }
+        self.followed = Some(followed);
+        judged
+    }
+
+    /// Of records that may be older than what the disk held: those than which the bucket, the same one, has nothing
+    /// newer.
+    fn believe_confirmed(
+        &mut self,
+        verdicts: &BTreeMap<DeploymentName, Verdict>,
+        held: &BTreeSet<DeploymentName>,
+        followed: &Followed,
+        judged: &mut Judged,
+    ) {
+        let says_nothing = |name: &&DeploymentName| {
+            matches!(verdicts.get(*name), None | Some(Verdict::Nothing)) && !held.contains(*name)
+        };
+        let records = self.doubtful.iter().filter(says_nothing).filter_map(|name| self.records.get(name));
+        let of_its_life = records.filter(|record| record.incarnation == followed.incarnation);
+        let confirmed: Vec<Record> = of_its_life.cloned().collect();
+        confirmed.into_iter().for_each(|record| self.take(record, judged));
+    }
+
+    /// Judges one entry of a watch. `None`: only a full snapshot can tell.
+    pub fn hint(&mut self, entry: &Entry) -> Option<Judged> {
+        let mut judged = Judged::default();
+        let name = match judge::name_of(&self.device, &entry.key) {
+            None => return Some(judged),
+            // That a bad key went: the snapshot lists those that are left.
+            Some(Err(_)) if entry.operation == Operation::Removed => return None,
+            Some(Err(key)) => {
+                judged.bad_keys.push(key);
+                return Some(judged);
+            }
+            Some(Ok(name)) => name,
+        };
+        let followed = self.followed.as_mut()?;
+        let verdict = judge::hint(&self.records, followed, &name, entry)?;
+        followed.last_sequence = followed.last_sequence.max(entry.revision);
+        let unfounded = entry.operation == Operation::Removed && !self.records.contains_key(&name);
+        if unfounded && self.known.remove(&name).is_some() {
+            self.told.remove(&name);
+            judged.gone.push(name.clone());
+        }
+        self.apply(name, verdict, &mut judged);
+        Some(judged)
+    }
+
+    fn apply(&mut self, name: DeploymentName, verdict: Verdict, judged: &mut Judged) {
+        match verdict {
+            Verdict::Nothing => {}
+            Verdict::Stale { revision } => {
+                let message =
+                    format!("revision {revision}: older than what this device acted on; publish it again");
+                self.object(name, Code::StaleRevision, message);
+            }
+            Verdict::Remove(record) => self.take(record, judged),
+            Verdict::Accept(record) => match self.objection_to(&record) {
+                Some(Objection { code, message }) => self.object(name, code, message),
+                None => self.take(record, judged),
+            },
+        }
+    }
+
+    /// Why a document cannot be accepted. One in quarantine was, and is not read again.
+    fn objection_to(&self, record: &Record) -> Option<Objection> {
+        match &record.wanted {
+            ledger::Wanted::Present(document) if record.trial.quarantined.is_none() => {
+                self.reading.document(record, document).err()
+            }
+            ledger::Wanted::Present(_) | ledger::Wanted::Removed => None,
+        }
+    }
+
+    fn take(&mut self, record: Record, judged: &mut Judged) {
+        self.release_held(&record.name);
+        self.doubtful.remove(&record.name);
+        self.records.insert(record.name.clone(), record.clone());
+        judged.records.push(record);
+    }
+
+    fn object(&mut self, name: DeploymentName, code: Code, message: String) {
+        self.release_held(&name);
+        let message = shorten(message);
+        self.known.entry(name).or_default().objection = Some(Objection { code, message });
+    }
+
+    /// Marks the removals that are held now, and no others.
+    fn hold(&mut self, held: BTreeSet<DeploymentName>) {
+        let before: Vec<_> = self.held.difference(&held).cloned().collect();
+        before.iter().for_each(|name| self.release_held(name));
+        self.held = held;
+        for name in self.held.clone() {
+            self.mark_held(&name);
+        }
+    }
+
+    /// Says that a removal is held, whatever was wrong with a document that is gone now. Why an accepted one
+    /// is in quarantine is still worth more.
+    pub(super) fn mark_held(&mut self, name: &DeploymentName) {
+        let Some(known) = self.known.get_mut(name).filter(|_| self.held.contains(name)) else { return };
+        if known.objection.as_ref().is_none_or(|objection| objection.code != Code::Quarantined) {
+            known.objection = Some(removal_held(name));
+        }
+    }
+
+    fn release_held(&mut self, name: &DeploymentName) {
+        let was_held = self.held.remove(name);
+        if let Some(known) = self.known.get_mut(name).filter(|_| was_held)
+            && known.objection.as_ref().is_some_and(|objection| objection.code == Code::RemovalHeld)
+        {
+            known.objection = None;
+        }
+    }
+
+    /// Refused documents that were taken back leave nothing behind.
+    fn forget_unfounded(&mut self, snapshot: &Snapshot, judged: &mut Judged) {
+        let put = |entry: &&Entry| entry.operation != Operation::Removed;
+        let named: BTreeSet<_> = snapshot
+            .entries
+            .iter()
+            .filter(put)
+            .filter_map(|e| judge::name_of(&self.device, &e.key)?.ok())
+            .collect();
+        let Self { known, records, told, .. } = self;
+        known.retain(|name, _| {
+            let founded = records.contains_key(name) || named.contains(name);
+            if !founded {
+                told.remove(name);
+                judged.gone.push(name.clone());
+            }
+            founded
+        });
+    }
+
+    /// The records of held removals that an operator confirms: all of them, or none.
+    pub fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<Record>, NotConfirmed> {
+        let mut confirmed = Vec::with_capacity(names.len());
+        for name in names {
+            if !self.known.contains_key(name) {
+                return Err(NotConfirmed::Unknown(name.clone()));
+            }
+            let record = self.records.get(name).filter(|_| self.held.contains(name));
+            let record = record.ok_or_else(|| NotConfirmed::NotHeld(name.clone()))?;
+            confirmed.push(judge::confirmed(record));
+        }
+        confirmed.iter().for_each(|record| _ = self.doubtful.remove(&record.name));
+        self.records.extend(confirmed.iter().map(|record| (record.name.clone(), record.clone())));
+        Ok(confirmed)
+    }
+}

@@ -1,0 +1,62 @@
+//! What documents did to the agent that acted on them.
+use super::*;
+
+impl Book {
+    /// A document ended the process before this one: the record to write before it is acted on again.
+    pub fn blame(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
+        let record = self.retry(name, |trial| trial.ended(how))?;
+        // Nothing is done about it until the count is durable.
+        self.duties.remove(name);
+        self.durable.remove(name);
+        Some(record)
+    }
+
+    /// Its reconciler was given up: the record to write.
+    pub fn parked(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
+        // Not the fault of a newer document that nobody has acted on yet.
+        let wanted = |records: &Records| records.get(name).map(|record| record.wanted.clone());
+        if wanted(&self.records) != wanted(&self.durable) {
+            return None;
+        }
+        self.retry(name, |trial| trial.parked(how))
+    }
+
+    /// The same, known only now that the ledger is read: nothing is done about it until that is durable.
+    pub fn parked_before(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
+        if self.is_quarantined(name) {
+            return None;
+        }
+        let record = self.parked(name, how)?;
+        self.duties.remove(name);
+        self.durable.remove(name);
+        Some(record)
+    }
+
+    /// Somebody wants a document in quarantine to be tried again: the record to write.
+    pub fn release(&mut self, name: &DeploymentName) -> Option<Record> {
+        let was_shunned = self.reading.forgive(name);
+        let is_quarantined = self.records.get(name)?.trial.quarantined.is_some();
+        if !is_quarantined && !was_shunned {
+            return None;
+        }
+        self.retry(name, |_| Trial::default())
+    }
+
+    fn retry(&mut self, name: &DeploymentName, change: impl FnOnce(&Trial) -> Trial) -> Option<Record> {
+        let record = self.records.get_mut(name)?;
+        if record.wanted == ledger::Wanted::Removed {
+            return None;
+        }
+        record.trial = change(&record.trial);
+        Some(record.clone())
+    }
+
+    pub fn is_quarantined(&self, name: &DeploymentName) -> bool {
+        self.durable.get(name).is_some_and(|record| record.trial.quarantined.is_some())
+    }
+
+    /// Whether some document of it is not even read.
+    pub fn is_shunned(&self, name: &DeploymentName) -> bool {
+        self.reading.shuns(name)
+    }
+}

@@ -1,0 +1,48 @@
+//! Bytes on the disks of devices.
+use super::*;
+
+/// As an agent without quarantine wrote it: neither `ends` nor `quarantined`.
+const BEFORE_QUARANTINE: &str = "\
+    464c544101016a0000007ab303803b85417d071ae06266b8e56583e15d53eac44a46b921bd90bbb0a3e586a17601a46e616d\
+    65a3776562a87265766973696f6e07aa7772697474656e5f6174b4323032332d31312d31345432323a31333a32305aab696e\
+    6361726e6174696f6eb4323032362d30312d30315430303a30303a30305aa8646f63756d656e74c4077b226e223a317d";
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<char> = hex.chars().collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap()).collect()
+}
+
+fn record() -> Record {
+    Record {
+        name: "web".parse().unwrap(),
+        revision: 7,
+        written_at: Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
+        incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
+        wanted: Wanted::Present(b"{\"n\":1}".to_vec()),
+        trial: Trial::default(),
+    }
+}
+
+#[test]
+fn a_record_from_before_there_was_a_quarantine_reads_as_one_of_a_document_that_did_nothing() {
+    assert_eq!(open_record(&bytes(BEFORE_QUARANTINE), &"web".parse().unwrap()), Ok(record()));
+}
+
+/// So that it stays readable when the agent is set back.
+#[test]
+fn the_record_of_a_document_that_did_nothing_is_written_as_ever() {
+    assert_eq!(seal_record(&record()).unwrap(), bytes(BEFORE_QUARANTINE));
+}
+
+#[test]
+fn what_a_document_did_is_kept() {
+    for trial in [
+        Trial { ends: 1, quarantined: None },
+        Trial { ends: 0, quarantined: Some("its reconciler crashed".into()) },
+        Trial { ends: u32::MAX, quarantined: Some(String::new()) },
+    ] {
+        let record = Record { trial, ..record() };
+        let sealed = seal_record(&record).unwrap();
+        assert_eq!(open_record(&sealed, &record.name), Ok(record));
+    }
+}
