@@ -252,8 +252,8 @@ impl Observer {
 fn processes(containers: &[Container]) -> impl Iterator<Item = (Process, &DeploymentName)> {
     containers.iter().filter_map(|container| match container.status {
         Status::Running(process) => Some((process, &container.deployment)),
-        Status::Created | Status::Stopping | Status::Exited { .. } | Status::Lying => None,
-        Status::Paused | Status::Busy => None,
+        Status::Created | Status::Stopping | Status::Ended { .. } | Status::Exited { .. } => None,
+        Status::Lying | Status::Paused | Status::Busy => None,
     })
 }
 

@@ -282,17 +282,12 @@ fn rename(all: &mut BTreeMap<ContainerId, Container>, id: &ContainerId, to: Stri
 
 fn service_state(slot: &SlotFacts<'_>) -> ServiceState {
     let shown = slot.in_service();
-    let exit_code = shown.and_then(|container| match container.status {
-        Status::Exited { code } => Some(code),
-        Status::Created | Status::Running(_) | Status::Stopping | Status::Lying => None,
-        Status::Paused | Status::Busy => None,
-    });
     ServiceState {
         phase: slot.phase(),
         container_id: shown.map(|container| container.id.to_string()),
         image_id: shown.and_then(|container| container.image_id.clone()),
         restarts: slot.memory.restarts,
-        exit_code,
+        exit_code: shown.and_then(|container| container.status.exit_code()),
         started_at: shown.and_then(|container| container.started_at),
         health: None,
         pull: slot.memory.progress.map(|(current, total)| PullProgress { current, total }),

@@ -131,8 +131,14 @@ impl Memory {
         };
         match main.status {
             Status::Running(_) => self.seen_alive(&main.id, now),
-            Status::Exited { code } if target.digest_is(main) && target.stays_down(code) => self.ended(code),
-            Status::Exited { .. } | Status::Lying | Status::Created => self.seen_dead(main, now, dice),
+            Status::Ended { code } | Status::Exited { code }
+                if target.digest_is(main) && target.stays_down(code) =>
+            {
+                self.ended(code)
+            }
+            Status::Ended { .. } | Status::Exited { .. } | Status::Lying | Status::Created => {
+                self.seen_dead(main, now, dice)
+            }
             Status::Busy => self.seen_busy(now),
             Status::Stopping | Status::Paused => {}
         }
@@ -178,9 +184,9 @@ impl Memory {
         if now.since(alive.since) >= CALM_AFTER {
             self.starts.forget();
         }
-        let what = match container.status {
-            Status::Exited { code } => format!("the container exited with code {code}"),
-            _ => "the container's process is gone".to_owned(),
+        let what = match container.status.exit_code() {
+            Some(code) => format!("the container exited with code {code}"),
+            None => "the container's process is gone".to_owned(),
         };
         self.start_failed(Code::Exited, what, now, dice);
     }

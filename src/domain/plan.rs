@@ -89,7 +89,7 @@ pub fn plan(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step 
     if let Some(step) = slot.keep_what_is_equal() {
         return step;
     }
-    match view.others.iter().find(|c| c.status.is_alive()) {
+    match view.others.iter().find(|c| !c.status.made_way()) {
         Some(outgoing) => slot.hand_over_from(outgoing),
         None => slot.without_outgoing(),
     }
@@ -105,11 +105,11 @@ pub fn vacate(view: &View, cause: Cause) -> Step {
     }
 }
 
-/// Stop what is alive, remove what is not.
+/// Stop what is alive, remove what is not. A stop of one that has just ended waits for its cleanup.
 fn clear(container: &Container, cause: Cause) -> Step {
     let id = container.id.clone();
     match container.status {
-        Status::Running(_) => Step::Do(Action::Stop { id, cause }),
+        Status::Running(_) | Status::Ended { .. } => Step::Do(Action::Stop { id, cause }),
         Status::Created | Status::Exited { .. } | Status::Lying => Step::Do(Action::Remove { id, cause }),
         // Frozen, it would hear no stop signal.
         Status::Paused => Step::Do(Action::Unpause(id)),
@@ -196,7 +196,9 @@ impl Slot<'_> {
             (Ok(_), Status::Running(_)) => Step::Do(Action::Rename { id: main.id.clone(), to: Role::Old }),
             (Ok(_), _) => clear(main, Cause::Changed),
             // Its successor is not ready: until then the old one is kept and repaired.
-            (Err(Step::Wait(until)), Status::Created | Status::Exited { .. }) => self.repair(main, until),
+            (Err(Step::Wait(until)), Status::Created | Status::Ended { .. } | Status::Exited { .. }) => {
+                self.repair(main, until)
+            }
             (Err(Step::Wait(_)), Status::Paused) => Step::Do(Action::Unpause(main.id.clone())),
             (Err(step), _) => step,
         }
@@ -205,7 +207,7 @@ impl Slot<'_> {
     /// Starts the old container again while the new one cannot be prepared. Its own policy is not
     /// known any more; one that ended well is left alone.
     fn repair(&self, main: &Container, until: Option<Moment>) -> Step {
-        if main.status == (Status::Exited { code: 0 }) {
+        if main.status.exit_code() == Some(0) {
             return Step::Wait(until);
         }
         match self.start(main) {
@@ -229,11 +231,13 @@ impl Slot<'_> {
             Status::Paused => Step::Do(Action::Unpause(main.id.clone())),
             Status::Lying => clear(main, Cause::Dead),
             Status::Created => self.start(main),
-            Status::Exited { code } if self.target.stays_down(code) => match self.view.others.first() {
-                Some(leftover) => clear(leftover, Cause::Dead),
-                None => Step::Done(Rest::Exited { code }),
-            },
-            Status::Exited { .. } => self.start(main),
+            Status::Ended { code } | Status::Exited { code } if self.target.stays_down(code) => {
+                match self.view.others.first() {
+                    Some(leftover) => clear(leftover, Cause::Dead),
+                    None => Step::Done(Rest::Exited { code }),
+                }
+            }
+            Status::Ended { .. } | Status::Exited { .. } => self.start(main),
         }
     }
 

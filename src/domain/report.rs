@@ -36,7 +36,7 @@ impl SlotFacts<'_> {
             (Step::Done(Rest::Empty), _) => ServicePhase::Pending,
             _ if self.memory.image == Image::Pulling => ServicePhase::Pulling,
             (_, Some(main)) if main.status.is_alive() => ServicePhase::Running,
-            (_, Some(main)) if matches!(main.status, Status::Exited { .. } | Status::Lying) => {
+            (_, Some(main)) if main.status == Status::Lying || main.status.exit_code().is_some() => {
                 ServicePhase::Exited
             }
             (_, Some(_)) => ServicePhase::Starting,

@@ -67,7 +67,7 @@ async fn a_death_is_looked_at_at_once() {
         _ => None,
     };
     let heard = tokio::time::timeout(Duration::from_millis(100), post.reconciler.next(dead)).await;
-    assert_eq!(heard, Ok(Status::Exited { code: 137 }));
+    assert_eq!(heard, Ok(Status::Ended { code: 137 }), "before its cleanup");
 }
 
 #[tokio::test(start_paused = true)]
