@@ -11,6 +11,8 @@ use tokio::time::{Instant, sleep};
 
 /// What the one before caused is over.
 const SETTLE: Duration = Duration::from_secs(2);
+/// One that is not allowed to trace says so at once, but to nobody.
+const ATTACHED_WITHIN: Duration = Duration::from_secs(5);
 
 pub async fn of_a_put(bench: &mut Bench, size: &Size, page: &mut Page) {
     println!("what a put takes of podman and of the disk, {} times …", size.efforts);
@@ -20,7 +22,7 @@ pub async fn of_a_put(bench: &mut Bench, size: &Size, page: &mut Page) {
     for n in 0..size.efforts {
         let name = format!("effort{n}");
         sleep(SETTLE).await;
-        let (trace, before) = (Trace::of(bench), proxy.asked_so_far());
+        let (trace, before) = (Trace::of(bench).await, proxy.asked_so_far());
         let put = Instant::now();
         bench.put(&name, bench.document(&name, &script())).await;
         bench.told(&name, 1).await;
@@ -75,7 +77,7 @@ struct Trace {
 
 impl Trace {
     /// None where it is not installed.
-    fn of(bench: &Bench) -> Option<Self> {
+    async fn of(bench: &Bench) -> Option<Self> {
         let output = bench.world.path("trace");
         let _ = std::fs::remove_file(&output);
         let mut command = Command::new("strace");
@@ -83,22 +85,22 @@ impl Trace {
         command.arg(&output).arg(format!("--attach={}", bench.pid()));
         let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let trace = Self { strace, output };
-        trace.wait_until_attached(bench.pid()).then_some(trace)
+        trace.wait_until_attached(bench.pid()).await.then_some(trace)
     }
 
-    fn wait_until_attached(&self, pid: u32) -> bool {
-        let end = std::time::Instant::now() + Duration::from_secs(5);
+    async fn wait_until_attached(&self, pid: u32) -> bool {
+        let end = Instant::now() + ATTACHED_WITHIN;
         let is_traced = |status: &str| {
             let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
             tracer.is_some_and(|tracer| tracer.trim() != "0")
         };
-        while std::time::Instant::now() < end {
+        while Instant::now() < end {
             let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
             let mut statuses = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("status")));
             if statuses.all(|status| status.is_ok_and(|status| is_traced(&status))) {
                 return true;
             }
-            std::thread::yield_now();
+            sleep(Duration::from_millis(1)).await;
         }
         false
     }
