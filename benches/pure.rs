@@ -8,6 +8,9 @@ use fleet_agent::store::LedgerStore;
 use fleet_agent::store::disk::DiskLedger;
 use fleet_contracts::Timestamp;
 use fleet_contracts::device::Heartbeat;
+use fleet_contracts::state::DeploymentState;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::hint::black_box;
 
@@ -28,6 +31,18 @@ fn heartbeat() -> serde_json::Value {
         "reasons": ["runtime-unreachable"], "last_crash": null, "clock_synced": true})
 }
 
+/// Of four services, as it is published when one of them was restarted.
+fn state() -> serde_json::Value {
+    let service = json!({"phase": "Running", "container_id": "c".repeat(64), "restarts": 2, "exit_code": null,
+        "image_id": format!("sha256:{}", "1".repeat(64)), "started_at": "2026-01-01T00:00:00Z", "health": null});
+    let names = ["web", "db", "cache", "worker"];
+    let services: serde_json::Map<_, _> =
+        names.map(|name| (name.to_owned(), service.clone())).into_iter().collect();
+    json!({"device_id": "gateway-17", "deployment": "shop", "phase": "Running", "services": services,
+        "last_event_at": "2026-01-01T00:00:00Z", "last_error": null, "observed_revision": 18,
+        "container_ids": {"web": "c".repeat(64), "db": "d".repeat(64)}, "spec_digest": "d".repeat(64)})
+}
+
 fn reading(criterion: &mut Criterion) {
     let document = document();
     criterion.bench_function("read a document of four services", |bench| {
@@ -36,21 +51,34 @@ fn reading(criterion: &mut Criterion) {
 }
 
 fn codec(criterion: &mut Criterion) {
-    let beat: Heartbeat = serde_json::from_value(heartbeat()).unwrap();
-    let packed = rmp_serde::to_vec_named(&beat).unwrap();
-    criterion.bench_function("heartbeat to JSON", |bench| {
-        bench.iter(|| serde_json::to_vec(black_box(&beat)).unwrap());
+    codec_of::<Heartbeat>(criterion, "heartbeat", heartbeat());
+    codec_of::<DeploymentState>(criterion, "state of a deployment", state());
+}
+
+fn codec_of<T: Serialize + DeserializeOwned>(
+    criterion: &mut Criterion,
+    what: &str,
+    document: serde_json::Value,
+) {
+    let value: T = serde_json::from_value(document).unwrap();
+    let (text, packed) = (serde_json::to_vec(&value).unwrap(), rmp_serde::to_vec_named(&value).unwrap());
+    criterion.bench_function(&format!("{what} to JSON"), |bench| {
+        bench.iter(|| serde_json::to_vec(black_box(&value)).unwrap());
     });
-    criterion.bench_function("heartbeat to MessagePack", |bench| {
-        bench.iter(|| rmp_serde::to_vec_named(black_box(&beat)).unwrap());
+    criterion.bench_function(&format!("{what} from JSON"), |bench| {
+        bench.iter(|| serde_json::from_slice::<T>(black_box(&text)).unwrap());
     });
-    criterion.bench_function("heartbeat from MessagePack", |bench| {
-        bench.iter(|| rmp_serde::from_slice::<Heartbeat>(black_box(&packed)).unwrap());
+    criterion.bench_function(&format!("{what} to MessagePack"), |bench| {
+        bench.iter(|| rmp_serde::to_vec_named(black_box(&value)).unwrap());
+    });
+    criterion.bench_function(&format!("{what} from MessagePack"), |bench| {
+        bench.iter(|| rmp_serde::from_slice::<T>(black_box(&packed)).unwrap());
     });
 }
 
 fn ledger(criterion: &mut Criterion) {
-    let dir = tempfile::tempdir().unwrap();
+    // Not /tmp, which may be memory: a sync has to reach a disk.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let ledger = DiskLedger::new(dir.path()).unwrap();
     let mut revision = 0;
     let mut record = move || {

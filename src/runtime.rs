@@ -114,7 +114,8 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Statuses are checked against /proc.
     async fn list(&self) -> Result<Vec<Container>>;
 
-    /// The containers of one deployment, each inspected.
+    /// The containers of one deployment, each inspected. Only this shows the moment between a process's end
+    /// and the runtime's cleanup (`Status::Ended`); everything else waits for it.
     async fn look(&self, deployment: &DeploymentName) -> Result<Vec<Container>>;
 
     /// Who has this name, or is the container of this id.

@@ -171,6 +171,17 @@ async fn a_container_counts_as_exited_only_after_its_cleanup_or_when_none_comes(
 }
 
 #[tokio::test]
+async fn a_look_shows_what_has_just_ended_without_waiting_for_its_cleanup() {
+    let podman = StandIn::answering(Answers::from([
+        listed(&[row("a", "stopped", "Exited (3) 1 second ago")]),
+        inspected("a", json!({ "Status": "stopped", "ExitCode": 3 })),
+    ]));
+    let look = podman.runtime().look(&"web".parse().expect("valid")).await;
+    assert_eq!(look.expect("looked")[0].status, Status::Ended { code: 3 });
+    assert_eq!(podman.asked().len(), 2, "one list and one inspect");
+}
+
+#[tokio::test]
 async fn a_container_that_goes_between_list_and_inspect_is_not_there() {
     let podman = StandIn::answering(Answers::from([listed(&[row("a", "running", "Up 1 second")])]));
     assert_eq!(podman.runtime().list().await, Ok(vec![]));

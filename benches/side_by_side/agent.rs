@@ -5,6 +5,7 @@ use async_nats::jetstream;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -15,12 +16,14 @@ const DEVICE: &str = "bench";
 
 pub struct Bench {
     // Dropped in this order.
-    agent: Option<Child>,
+    agent: Mutex<Option<Child>>,
     pub js: jetstream::Context,
     pub client: async_nats::Client,
     pub nats: NatsServer,
     pub world: PodmanWorld,
     program: PathBuf,
+    /// Where the agent finds podman.
+    socket: PathBuf,
 }
 
 impl Bench {
@@ -29,7 +32,8 @@ impl Bench {
         std::fs::create_dir(world.path("told")).unwrap();
         let client = nats.client().await;
         let js = jetstream::new(client.clone());
-        let mut bench = Self { agent: None, js, client, nats, world, program };
+        let socket = world.socket();
+        let bench = Self { agent: Mutex::default(), js, client, nats, world, program, socket };
         bench.start();
         bench.until("the agent answers", async |b| b.ask("ping").await.is_some()).await;
         let bucket = async |b: &Self| b.js.get_stream("KV_desired-state").await.is_ok();
@@ -37,16 +41,25 @@ impl Bench {
         bench
     }
 
-    pub fn told(&self) -> PathBuf {
+    /// Where containers tell that they run.
+    pub fn diary(&self) -> PathBuf {
         self.world.path("told")
     }
 
-    pub fn start(&mut self) {
+    /// Starts the agent again, with podman behind this socket.
+    pub async fn restart_behind(&mut self, socket: &Path) {
+        self.stop();
+        self.socket = socket.to_owned();
+        self.start();
+        self.until("the agent answers", async |b| b.ask("ping").await.is_some()).await;
+    }
+
+    pub fn start(&self) {
         let config = format!(
             "[agent]\ndevice_id = \"{DEVICE}\"\nstate_dir = \"{}\"\n[nats]\nurls = [\"{}\"]\n[runtime]\nsocket = \"{}\"\n",
             self.world.path("state").display(),
             self.nats.url(),
-            self.world.socket().display()
+            self.socket.display()
         );
         let file = self.world.path("config.toml");
         std::fs::write(&file, config).unwrap();
@@ -54,23 +67,33 @@ impl Bench {
         command.env_clear().env("PATH", "/usr/bin:/bin").env("MALLOC_ARENA_MAX", "1").env("RUST_LOG", "warn");
         command.arg("run").arg("--config").arg(file).stdin(Stdio::null());
         let log = std::fs::File::create(self.world.path("agent.log")).unwrap();
-        self.agent = Some(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+        let agent = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        *self.agent.lock().unwrap() = Some(agent);
     }
 
-    pub fn stop(&mut self) {
-        if let Some(mut agent) = self.agent.take() {
+    pub fn stop(&self) {
+        if let Some(mut agent) = self.agent.lock().unwrap().take() {
             let _ = agent.kill();
             let _ = agent.wait();
         }
     }
 
     pub fn pid(&self) -> u32 {
-        self.agent.as_ref().unwrap().id()
+        self.agent.lock().unwrap().as_ref().unwrap().id()
+    }
+
+    /// Nothing is waited for that only a living agent can bring about.
+    fn check_agent(&self) {
+        let mut agent = self.agent.lock().unwrap();
+        let end = agent.as_mut().and_then(|agent| agent.try_wait().unwrap());
+        if let Some(end) = end {
+            panic!("the agent has ended: {end}\n{}", self.log());
+        }
     }
 
     pub fn document(&self, name: &str, script: &str) -> Vec<u8> {
         let service = json!({"name": "a", "image": DEMO_IMAGE, "command": ["sh", "-c", script],
-            "env": {"NAME": name}, "volumes": [format!("{}:/told", self.told().display())]});
+            "env": {"NAME": name}, "volumes": [format!("{}:/told", self.diary().display())]});
         json!({"type": "PodmanV0", "data": {"services": [service]}}).to_string().into_bytes()
     }
 
@@ -100,6 +123,7 @@ impl Bench {
     pub async fn until(&self, what: &str, is_so: impl AsyncFn(&Self) -> bool) {
         let end = Instant::now() + PATIENCE;
         while !is_so(self).await {
+            self.check_agent();
             assert!(Instant::now() < end, "{what}: not in time\n{}", self.log());
             sleep(Duration::from_millis(20)).await;
         }
@@ -113,10 +137,21 @@ impl Bench {
     pub fn sweep_bare(&self) {
         let filter = "label=io.fleet.device=bare";
         let listed = self.world.podman(&["ps", "--all", "--quiet", "--filter", filter]);
-        for id in listed.lines() {
-            self.world.podman(&["rm", "--force", "--time", "0", id]);
+        if !listed.is_empty() {
+            let all = ["rm", "--force", "--time", "0"].into_iter().chain(listed.lines());
+            self.world.podman(&all.collect::<Vec<_>>());
         }
         self.world.podman(&["network", "prune", "--force"]);
+    }
+
+    /// Waits until the container of this name has started so often.
+    pub async fn told(&self, name: &str, times: usize) {
+        let (file, end) = (self.diary().join(name), Instant::now() + PATIENCE);
+        while std::fs::read_to_string(&file).map_or(0, |text| text.lines().count()) < times {
+            self.check_agent();
+            assert!(Instant::now() < end, "{name} does not start\n{}", self.log());
+            sleep(LOOK_EVERY).await;
+        }
     }
 }
 
@@ -129,13 +164,4 @@ impl Drop for Bench {
 /// Each start of the container is one line in the file of its name.
 pub fn script() -> String {
     "echo up >> /told/$NAME; trap 'exit 0' TERM; sleep 86400 & wait".into()
-}
-
-/// Waits until the container of this name has started so often.
-pub async fn told(directory: &Path, name: &str, times: usize) {
-    let (file, end) = (directory.join(name), Instant::now() + PATIENCE);
-    while std::fs::read_to_string(&file).map_or(0, |text| text.lines().count()) < times {
-        assert!(Instant::now() < end, "{name} does not start");
-        sleep(LOOK_EVERY).await;
-    }
 }

@@ -29,7 +29,7 @@ impl Sample {
         self.quantile(0.5)
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         format!("{:.1} ms ({:.1} to {:.1})", self.median(), self.quantile(0.25), self.quantile(0.75))
     }
 }

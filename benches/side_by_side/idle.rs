@@ -1,52 +1,112 @@
 //! What the agent costs while nothing happens, and how long a new one takes to adopt what runs.
 use crate::Size;
 use crate::agent::{Bench, script};
-use crate::figures::Page;
-use crate::figures::Sample;
-use std::fs;
+use crate::costs::{self, Costs};
+use crate::figures::{Page, Sample};
+use crate::podman_proxy::PodmanProxy;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// proc(5): utime and stime are in ticks of 1/100 s.
-const TICK_MS: f64 = 10.0;
-/// After a change the agent looks, tells and is quiet again.
-const SETTLE: Duration = Duration::from_secs(5);
+/// After a change the agent looks, tells and is quiet again; threads that only wait for work have ended.
+const SETTLE: Duration = Duration::from_secs(15);
+/// Of the default settings.
+const TICK: Duration = Duration::from_secs(30);
+
+/// What podman's service uses up when nobody asks it for anything.
+pub async fn podman_alone(bench: &mut Bench, size: &Size, page: &mut Page) {
+    println!("podman alone for {:?} …", size.idle);
+    bench.stop();
+    sleep(SETTLE.min(size.idle)).await;
+    let before = Costs::of(bench.world.service_pid());
+    sleep(size.idle).await;
+    let used = Costs::of(bench.world.service_pid()).since(before);
+    page.fact("podman's processor time without an agent", share(used.processor, size.idle));
+    bench.start();
+}
 
 pub async fn with(bench: &mut Bench, deployments: usize, size: &Size, page: &mut Page) {
     println!("idle with {deployments} deployments for {:?} …", size.idle);
+    let proxy =
+        PodmanProxy::before(bench.world.socket(), bench.world.path(&format!("idle{deployments}.sock")));
+    bench.restart_behind(proxy.socket()).await;
     for n in 0..deployments {
         let name = format!("idle{n}");
         bench.put(&name, bench.document(&name, &script())).await;
     }
     bench.until("all run", async |b| b.running().await == deployments as u64).await;
-    sleep(SETTLE).await;
-    let podman = bench.world.service_pid();
-    let (agent_before, podman_before) = (Costs::of(bench.pid()), Costs::of(podman));
-    let wire_before = wire(bench).await;
+    sleep(SETTLE.min(size.idle)).await;
+    let before = Reading::of(bench, &proxy);
     sleep(size.idle).await;
-    let (agent, podman) =
-        (Costs::of(bench.pid()).since(&agent_before), Costs::of(podman).since(&podman_before));
-    let bytes = wire(bench).await - wire_before;
-    let share = |ms: f64| ms / (size.idle.as_secs_f64() * 1000.0) * 100.0;
-    let pss = pss_kb(bench.pid());
-    let of = format!("idle with {deployments}");
+    let after = Reading::of(bench, &proxy);
+    tell(page, &format!("idle with {deployments}"), bench.pid(), &before, &after, size.idle);
+    let socket = bench.world.socket();
+    bench.restart_behind(&socket).await;
+}
+
+struct Reading {
+    agent: Costs,
+    podman: Costs,
+    /// Bytes of its connections.
+    wire: u64,
+    /// Bytes of messages, as the server counts them.
+    messages: u64,
+    /// Paths that podman was asked for.
+    asked: Vec<String>,
+}
+
+impl Reading {
+    fn of(bench: &Bench, proxy: &PodmanProxy) -> Self {
+        Self {
+            agent: Costs::of(bench.pid()),
+            podman: Costs::of(bench.world.service_pid()),
+            wire: wire(bench.pid()),
+            messages: messages(bench),
+            asked: proxy.requests(0).into_iter().map(|asked| asked.line).collect(),
+        }
+    }
+}
+
+fn tell(page: &mut Page, of: &str, pid: u32, before: &Reading, after: &Reading, time: Duration) {
+    let pss = costs::pss(pid);
     page.row(&format!("{of}: PSS"), format!("{pss} kB"), "", "at most 10 240 kB", pss <= 10_240);
-    page.fact(&format!("{of}: threads"), threads(bench.pid()).to_string());
-    let cpu = share(agent.cpu_ms);
-    page.row(&format!("{of}: processor"), format!("{cpu:.3} % of a core"), "", "at most 0.1 %", cpu <= 0.1);
-    page.fact(&format!("{of}: podman's processor"), format!("{:.2} % of a core", share(podman.cpu_ms)));
-    let wakeups = agent.switches as f64 / size.idle.as_secs_f64();
-    page.fact(&format!("{of}: wakeups"), format!("{wakeups:.1} a second"));
-    let hourly = bytes as f64 * 3600.0 / size.idle.as_secs_f64() / 1024.0;
-    let scaled = format!("{hourly:.0} KiB an hour (scaled from {} s)", size.idle.as_secs());
+    page.fact(&format!("{of}: RSS"), format!("{} kB", costs::rss(pid)));
+    page.fact(&format!("{of}: threads"), costs::threads(pid).to_string());
+    let (agent, podman) = (after.agent.since(before.agent), after.podman.since(before.podman));
+    let is_reached = agent.processor.as_secs_f64() <= time.as_secs_f64() * 0.001;
+    page.row(&format!("{of}: processor"), share(agent.processor, time), "", "at most 0.1 %", is_reached);
+    page.fact(&format!("{of}: podman's processor"), share(podman.processor, time));
+    let minutes = time.as_secs_f64() / 60.0;
+    page.fact(&format!("{of}: wakeups"), format!("{:.0} a minute", agent.switches as f64 / minutes));
+    lists(page, of, &after.asked[before.asked.len()..], time);
+    let hourly = |bytes: u64| bytes as f64 * 3600.0 / time.as_secs_f64() / 1024.0;
+    let (wire, messages) = (hourly(after.wire - before.wire), hourly(after.messages - before.messages));
+    let scaled = format!(
+        "{wire:.0} KiB an hour, {messages:.0} KiB of them messages (scaled from {} s)",
+        time.as_secs()
+    );
     page.fact(&format!("{of}: on the wire to and from NATS"), scaled);
+}
+
+fn lists(page: &mut Page, of: &str, asked: &[String], time: Duration) {
+    let is_list = |line: &&String| line.contains("/containers/json");
+    let (lists, ticks) = (asked.iter().filter(is_list).count(), time.as_secs_f64() / TICK.as_secs_f64());
+    let others = asked.len() - lists;
+    let value = format!("{lists} lists and {others} other requests in {ticks:.1} ticks");
+    // One more where the time begins right before a tick.
+    let is_reached = lists as f64 <= ticks.floor() + 1.0 && others == 0;
+    page.row(&format!("{of}: asked of podman"), value, "", "one list per tick", is_reached);
+}
+
+fn share(used: Duration, of: Duration) -> String {
+    let percent = used.as_secs_f64() / of.as_secs_f64() * 100.0;
+    format!("{percent:.3} % of a core ({:.1} ms in {} s)", used.as_secs_f64() * 1000.0, of.as_secs())
 }
 
 /// The crowd that was left by the measurement before.
 pub async fn adoption(bench: &mut Bench, size: &Size, page: &mut Page) {
-    println!("adoption of {} deployments …", size.crowd);
+    println!("adoption of {} deployments, {} times …", size.crowd, size.adoptions);
     let mut took = Sample::default();
-    for _ in 0..5 {
+    for _ in 0..size.adoptions {
         bench.stop();
         let begun = Instant::now();
         bench.start();
@@ -54,50 +114,15 @@ pub async fn adoption(bench: &mut Bench, size: &Size, page: &mut Page) {
         took.push(begun.elapsed());
     }
     let what = format!("agent start to {} deployments adopted, as `status` answers", size.crowd);
-    page.fact(&what, format!("{:.0} ms", took.median()));
+    page.fact(&what, took.text());
 }
 
-struct Costs {
-    cpu_ms: f64,
-    switches: u64,
-}
-
-impl Costs {
-    fn of(pid: u32) -> Self {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        // utime, stime, and those of children that were waited for: podman's helpers.
-        let ticks: u64 = fields[11..15].iter().map(|field| field.parse::<u64>().unwrap()).sum();
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        let switches = tasks.filter_map(|task| {
-            let status = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
-            status
-                .lines()
-                .find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok())
-        });
-        Self { cpu_ms: ticks as f64 * TICK_MS, switches: switches.sum() }
-    }
-
-    fn since(&self, before: &Self) -> Self {
-        Self { cpu_ms: self.cpu_ms - before.cpu_ms, switches: self.switches.saturating_sub(before.switches) }
-    }
-}
-
-fn pss_kb(pid: u32) -> u64 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
-}
-
-fn threads(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
-}
-
-/// Bytes of the agent's connection in both directions, as the kernel counts them: payload of TCP.
-async fn wire(bench: &Bench) -> u64 {
+/// Bytes of a process's TCP connections in both directions, as the kernel counts them: payload of TCP, so with
+/// what the protocol of NATS adds, and its pings.
+fn wire(pid: u32) -> u64 {
     let output = std::process::Command::new("ss").args(["-tinpH", "state", "established"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mine = format!("pid={},", bench.pid());
+    let mine = format!("pid={pid},");
     let mut lines = text.lines().peekable();
     let mut bytes = 0;
     while let Some(line) = lines.next() {
@@ -108,5 +133,14 @@ async fn wire(bench: &Bench) -> u64 {
             bytes += found.unwrap_or(0);
         }
     }
+    assert!(bytes > 0, "ss(8) knows the agent's connection");
     bytes
+}
+
+/// Of all connections but the bench's own.
+fn messages(bench: &Bench) -> u64 {
+    let own = bench.client.server_info().client_id;
+    let connections = bench.nats.monitoring("connz");
+    let others = connections["connections"].as_array().unwrap().iter().filter(|c| c["cid"] != own);
+    others.flat_map(|c| [&c["in_bytes"], &c["out_bytes"]]).filter_map(serde_json::Value::as_u64).sum()
 }

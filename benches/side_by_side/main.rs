@@ -4,12 +4,17 @@
 
 mod agent;
 mod bare;
+mod costs;
+mod criterion;
+mod effort;
 mod figures;
 mod idle;
 mod pairs;
 
 #[path = "../../tests/support/nats_world.rs"]
 mod nats_world;
+#[path = "../../tests/support/podman_proxy.rs"]
+mod podman_proxy;
 #[path = "../../tests/support/podman_world.rs"]
 mod podman_world;
 
@@ -23,35 +28,52 @@ pub struct Size {
     pub pairs: usize,
     pub crowd: usize,
     pub crowd_pairs: usize,
+    /// How often the agent's side of a put is taken apart, behind a proxy.
+    pub efforts: usize,
+    /// Four ticks of 30 s, so that a list at the edge makes no great difference.
     pub idle: Duration,
+    /// How often adoption is measured.
+    pub adoptions: usize,
 }
 
-const FULL: Size = Size { pairs: 15, crowd: 50, crowd_pairs: 5, idle: Duration::from_secs(120) };
-const QUICK: Size = Size { pairs: 3, crowd: 6, crowd_pairs: 1, idle: Duration::from_secs(10) };
+const FULL: Size =
+    Size { pairs: 15, crowd: 50, crowd_pairs: 15, efforts: 5, idle: Duration::from_secs(120), adoptions: 15 };
+const QUICK: Size =
+    Size { pairs: 3, crowd: 6, crowd_pairs: 1, efforts: 2, idle: Duration::from_secs(10), adoptions: 2 };
+const USAGE: &str =
+    "usage: side_by_side PROGRAM [--quick] [--pairs N] [--latency] [--page FILE] [--criterion DIRECTORY]";
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let program =
-        PathBuf::from(arguments.next().expect("usage: side_by_side PROGRAM [--quick] [--page FILE]"));
+    let program = PathBuf::from(arguments.next().expect(USAGE));
     let rest: Vec<String> = arguments.collect();
-    let size = if rest.iter().any(|word| word == "--quick") { QUICK } else { FULL };
-    let page = rest.iter().position(|word| word == "--page").map(|at| PathBuf::from(&rest[at + 1]));
+    let has = |word: &str| rest.iter().any(|found| found == word);
+    let value = |word: &str| rest.iter().position(|found| found == word).map(|at| rest[at + 1].as_str());
+    let mut size = if has("--quick") { QUICK } else { FULL };
+    size.pairs = value("--pairs").map_or(size.pairs, |pairs| pairs.parse().expect(USAGE));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let figures = runtime.block_on(measure(program, &size));
+    let mut figures = Page::new(&program, &size);
+    runtime.block_on(measure(program, &size, has("--latency"), &mut figures));
+    if let Some(results) = value("--criterion") {
+        criterion::results(results.as_ref(), &mut figures);
+    }
     println!("\n{}", figures.table());
-    if let Some(page) = page {
-        figures.write_into(&page);
+    if let Some(page) = value("--page") {
+        figures.write_into(page.as_ref());
     }
 }
 
-async fn measure(program: PathBuf, size: &Size) -> Page {
-    let mut page = Page::new(&program, size);
+async fn measure(program: PathBuf, size: &Size, only_latency: bool, page: &mut Page) {
     let mut bench = Bench::new(program).await;
-    pairs::put_to_running(&mut bench, size, &mut page).await;
-    pairs::killed_to_running(&mut bench, size, &mut page).await;
-    pairs::a_crowd_at_once(&mut bench, size, &mut page).await;
-    idle::with(&mut bench, 1, size, &mut page).await;
-    idle::with(&mut bench, size.crowd, size, &mut page).await;
-    idle::adoption(&mut bench, size, &mut page).await;
-    page
+    pairs::put_to_running(&mut bench, size, page).await;
+    pairs::killed_to_running(&mut bench, size, page).await;
+    if only_latency {
+        return effort::of_a_put(&mut bench, size, page).await;
+    }
+    pairs::a_crowd_at_once(&mut bench, size, page).await;
+    effort::of_a_put(&mut bench, size, page).await;
+    idle::podman_alone(&mut bench, size, page).await;
+    idle::with(&mut bench, 1, size, page).await;
+    idle::with(&mut bench, size.crowd, size, page).await;
+    idle::adoption(&mut bench, size, page).await;
 }

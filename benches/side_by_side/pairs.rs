@@ -1,6 +1,6 @@
 //! What the agent takes, beside what the bare operations take, in turns.
 use crate::Size;
-use crate::agent::{Bench, script, told};
+use crate::agent::{Bench, script};
 use crate::bare::Bare;
 use crate::figures::{Page, Sample};
 use std::process::Command;
@@ -19,14 +19,14 @@ pub async fn put_to_running(bench: &mut Bench, size: &Size, page: &mut Page) {
         let document = bench.document(&name, &script());
         let begun = Instant::now();
         bench.put(&name, document).await;
-        told(&bench.told(), &name, 1).await;
+        bench.told(&name, 1).await;
         agent.push(begun.elapsed());
         gone(bench, &name).await;
 
         let name = format!("bare-put{n}");
         let begun = Instant::now();
-        podman.run(&name, &script(), &bench.told()).await;
-        told(&bench.told(), &name, 1).await;
+        podman.run(&name, &script(), &bench.diary()).await;
+        bench.told(&name, 1).await;
         bare.push(begun.elapsed());
         bench.sweep_bare();
     }
@@ -47,8 +47,8 @@ pub async fn killed_to_running(bench: &mut Bench, size: &Size, page: &mut Page) 
         gone(bench, &name).await;
 
         let name = format!("bare-kill{n}");
-        let id = podman.run(&name, &script(), &bench.told()).await;
-        told(&bench.told(), &name, 1).await;
+        let id = podman.run(&name, &script(), &bench.diary()).await;
+        bench.told(&name, 1).await;
         let took = killed(bench, &name, async || {
             deaths.of(&id).await;
             podman.start(&id).await;
@@ -66,7 +66,7 @@ async fn killed(bench: &Bench, name: &str, repair: impl AsyncFnOnce()) -> Durati
     let begun = Instant::now();
     assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     repair().await;
-    told(&bench.told(), name, 2).await;
+    bench.told(name, 2).await;
     begun.elapsed()
 }
 
@@ -80,7 +80,7 @@ pub async fn a_crowd_at_once(bench: &mut Bench, size: &Size, page: &mut Page) {
             bench.put(name, bench.document(name, &script())).await;
         }
         for name in &names {
-            told(&bench.told(), name, 1).await;
+            bench.told(name, 1).await;
         }
         agent.push(begun.elapsed());
         for name in &names {
@@ -91,7 +91,7 @@ pub async fn a_crowd_at_once(bench: &mut Bench, size: &Size, page: &mut Page) {
         let names: Vec<String> = names.iter().map(|name| format!("bare-{name}")).collect();
         let begun = Instant::now();
         let workers = names.chunks(size.crowd.div_ceil(WORKERS)).map(|part| {
-            let (part, socket, directory) = (part.to_vec(), bench.world.socket(), bench.told());
+            let (part, socket, directory) = (part.to_vec(), bench.world.socket(), bench.diary());
             tokio::spawn(async move {
                 let mut podman = Bare::connect(&socket).await;
                 for name in part {
@@ -103,7 +103,7 @@ pub async fn a_crowd_at_once(bench: &mut Bench, size: &Size, page: &mut Page) {
             worker.await.unwrap();
         }
         for name in &names {
-            told(&bench.told(), name, 1).await;
+            bench.told(name, 1).await;
         }
         bare.push(begun.elapsed());
         bench.sweep_bare();
@@ -112,7 +112,8 @@ pub async fn a_crowd_at_once(bench: &mut Bench, size: &Size, page: &mut Page) {
     page.pair(&what, &agent, &bare, 1.15);
 }
 
-async fn gone(bench: &Bench, name: &str) {
+/// Deletes it, and waits until no container is left.
+pub async fn gone(bench: &Bench, name: &str) {
     bench.delete(name).await;
     bench.until("it is gone", async |b| is_empty(b)).await;
 }

@@ -4,6 +4,7 @@
 //! After a crash: reads the ledger again; reconcilers tell their state again when asked.
 use super::{Clock, Hold};
 use crate::domain::book::{Book, Duty, Judged, Reading};
+use crate::domain::ledger::Record;
 use crate::domain::source::Snapshot;
 use crate::messages::deployments::{
     ChildNews, Deployments as Message, DiskNews, RuntimeNews, SourceNews, Write,
@@ -153,12 +154,21 @@ impl Deployments {
                 tracing::warn!(key, "the key's last part is no deployment name (a-z 0-9 -): ignored");
             }
         }
+        self.look_meanwhile(&judged.records);
         let followed = judged.followed.map(Write::Followed);
         let records = judged.records.into_iter().map(Write::Save);
         followed.into_iter().chain(records).for_each(|write| self.writes.push(write));
         for name in judged.gone {
             self.args.reporter.send(Reporter::Gone(name));
         }
+    }
+
+    /// Reconcilers of new deployments look at what is there while the disk works. They do nothing before they
+    /// are told what is wanted.
+    fn look_meanwhile(&self, records: &[Record]) {
+        let is_new = |name: &&DeploymentName| self.book.as_ref().is_some_and(|book| book.is_new(name));
+        let new = records.iter().map(|record| &record.name).filter(is_new);
+        new.for_each(|name| self.args.reconcilers.ensure(name.clone()));
     }
 
     /// State keys of deployments that are in neither ledger, labels nor snapshot are from the past.
@@ -179,6 +189,7 @@ impl Deployments {
             }
             ChildNews::Started => match book.duty(&name) {
                 Some(duty) => drop(self.args.reconcilers.send(&name, order(duty))),
+                None if book.is_new(&name) => {}
                 None => self.args.reconcilers.retire(&name),
             },
             ChildNews::Reports(report) => book.reported(&name, report),

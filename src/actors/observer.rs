@@ -1,5 +1,5 @@
 //! Owns: the picture of the runtime: one list per tick, a look at a deployment when hinted.
-//! Hears: its own timer, the runtime's event stream, the deaths of processes, requests to look.
+//! Hears: its own timer, the runtime's event stream, the deaths of processes, reconcilers (`Look`, `Runs`).
 //! Tells: reconcilers (`Observed`, `Blinded`), `deployments` and `reporter` about the runtime.
 //! After a crash: lists everything at once; events were hints only.
 use super::{Clock, retry_delay};
@@ -82,7 +82,7 @@ impl Worker for Observer {
             Message::HintsOpened(Ok(hints)) => read_hint(hints, ctx),
             Message::HintsOpened(Err(_)) | Message::Hinted(None) => self.on_hints_ended(ctx),
             Message::Hinted(Some((hint, hints))) => self.on_hinted(hint, hints, ctx),
-            Message::Died(deployment) => self.on_look(deployment, ctx),
+            Message::Runs(deployment, process) => self.watch(process, deployment, ctx),
             Message::LookDue => self.on_look_due(ctx),
             Message::RuntimeKnown(result) => self.on_runtime_known(result),
             Message::TellRuntime => self.tell_runtime(),
@@ -249,16 +249,20 @@ impl Observer {
 
     fn watch_also(&mut self, containers: &[Container], ctx: &mut Context<Message>) {
         for (process, deployment) in processes(containers) {
-            if self.watched.contains_key(&process) {
-                continue;
-            }
-            let (runtime, of) = (self.args.runtime.clone(), deployment.clone());
-            let task = ctx.background(async move {
-                runtime.death(process).await;
-                Message::Died(of)
-            });
-            self.watched.insert(process, (deployment.clone(), task));
+            self.watch(process, deployment.clone(), ctx);
         }
+    }
+
+    fn watch(&mut self, process: Process, deployment: DeploymentName, ctx: &mut Context<Message>) {
+        if self.watched.contains_key(&process) {
+            return;
+        }
+        let (runtime, of) = (self.args.runtime.clone(), deployment.clone());
+        let task = ctx.background(async move {
+            runtime.death(process).await;
+            Message::Look(of)
+        });
+        self.watched.insert(process, (deployment, task));
     }
 
     fn on_runtime_known(&mut self, result: Result<RuntimeInfo, RuntimeError>) {
@@ -276,8 +280,8 @@ impl Observer {
 fn processes(containers: &[Container]) -> impl Iterator<Item = (Process, &DeploymentName)> {
     containers.iter().filter_map(|container| match container.status {
         Status::Running(process) => Some((process, &container.deployment)),
-        Status::Created | Status::Stopping | Status::Exited { .. } | Status::Lying => None,
-        Status::Paused | Status::Busy => None,
+        Status::Created | Status::Stopping | Status::Ended { .. } | Status::Exited { .. } => None,
+        Status::Lying | Status::Paused | Status::Busy => None,
     })
 }
 

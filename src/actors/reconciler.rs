@@ -145,6 +145,10 @@ impl Reconciler {
                 self.picture.created(lane, id, name, digest, now, dice);
             }
             Effect::Found(container) | Effect::Started(container) => {
+                // The next look may be half a second away: it can end before that.
+                if let Status::Running(process) = container.status {
+                    self.args.observer.send(Observer::Runs(self.args.name.clone(), process));
+                }
                 self.picture.became(lane, *container, now, dice);
             }
             Effect::Stopped { id, code } => self.picture.cleared(lane, now, |all| {

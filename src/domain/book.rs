@@ -168,6 +168,13 @@ impl Book {
         duty
     }
 
+    /// Accepted for the first time, and not durable yet. Not so one that is blamed for an end: who asks for its
+    /// duty without having one releases it from its quarantine.
+    pub fn is_new(&self, name: &DeploymentName) -> bool {
+        let accepted = self.records.get(name).map(|record| &record.wanted);
+        matches!(accepted, Some(ledger::Wanted::Present(_))) && !self.known.contains_key(name)
+    }
+
     pub fn duty(&self, name: &DeploymentName) -> Option<Duty> {
         self.duties.get(name).cloned()
     }

@@ -38,6 +38,11 @@ pub enum Status {
     Running(Process),
     /// Somebody's stop is under way: it must not be removed now (podman 4.3.1 would leak the process).
     Stopping,
+    /// Its process ended, and the runtime has not cleaned up after it. It can be started again at once; a
+    /// successor cannot: the network of this one still stands, and its end would cut off the successor's ports.
+    Ended {
+        code: i64,
+    },
     Exited {
         code: i64,
     },
@@ -53,7 +58,24 @@ impl Status {
     pub fn is_alive(self) -> bool {
         match self {
             Self::Running(_) | Self::Stopping | Self::Paused | Self::Busy => true,
-            Self::Created | Self::Exited { .. } | Self::Lying => false,
+            Self::Created | Self::Ended { .. } | Self::Exited { .. } | Self::Lying => false,
+        }
+    }
+
+    /// Whether another one of its slot can be started: it is dead, and what it used is free again.
+    pub fn made_way(self) -> bool {
+        match self {
+            Self::Created | Self::Exited { .. } | Self::Lying => true,
+            Self::Running(_) | Self::Stopping | Self::Ended { .. } | Self::Paused | Self::Busy => false,
+        }
+    }
+
+    /// The code that its process ended with.
+    pub fn exit_code(self) -> Option<i64> {
+        match self {
+            Self::Ended { code } | Self::Exited { code } => Some(code),
+            Self::Created | Self::Running(_) | Self::Stopping => None,
+            Self::Lying | Self::Paused | Self::Busy => None,
         }
     }
 }

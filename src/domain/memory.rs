@@ -140,11 +140,15 @@ impl Memory {
         };
         match main.status {
             Status::Running(_) => self.seen_alive(&main.id, now),
-            Status::Exited { .. } if self.restart_owed => {}
-            Status::Exited { code } if target.digest_is(main) && target.stays_down(code) => {
+            Status::Ended { .. } | Status::Exited { .. } if self.restart_owed => {}
+            Status::Ended { code } | Status::Exited { code }
+                if target.digest_is(main) && target.stays_down(code) =>
+            {
                 self.ended(&main.id, code);
             }
-            Status::Exited { .. } | Status::Lying | Status::Created => self.seen_dead(main, now, dice),
+            Status::Ended { .. } | Status::Exited { .. } | Status::Lying | Status::Created => {
+                self.seen_dead(main, now, dice);
+            }
             Status::Busy => self.seen_busy(now),
             Status::Stopping | Status::Paused => {}
         }
@@ -192,9 +196,9 @@ impl Memory {
         if now.since(alive.since) >= CALM_AFTER {
             self.starts.forget();
         }
-        let what = match container.status {
-            Status::Exited { code } => format!("the container exited with code {code}"),
-            _ => "the container's process is gone".to_owned(),
+        let what = match container.status.exit_code() {
+            Some(code) => format!("the container exited with code {code}"),
+            None => "the container's process is gone".to_owned(),
         };
         self.start_failed(Code::Exited, what, now, dice);
         self.unheard = Some(alive.id);

@@ -122,7 +122,7 @@ pub fn plan(target: &Target, view: &View, memory: &Memory, gate: Gate, now: Mome
     if let Some(step) = slot.keep_what_is_equal() {
         return step;
     }
-    match view.others.iter().find(|c| c.status.is_alive()) {
+    match view.others.iter().find(|c| !c.status.made_way()) {
         Some(outgoing) => slot.hand_over_from(outgoing),
         None => slot.without_outgoing(),
     }
@@ -159,11 +159,11 @@ pub fn vacate(view: &View, cause: Cause) -> Step {
     }
 }
 
-/// Stop what is alive, remove what is not.
+/// Stop what is alive, remove what is not. A stop of one that has just ended waits for its cleanup.
 fn clear(container: &Container, cause: Cause) -> Step {
     let id = container.id.clone();
     match container.status {
-        Status::Running(_) => Step::Do(Action::Stop { id, cause }),
+        Status::Running(_) | Status::Ended { .. } => Step::Do(Action::Stop { id, cause }),
         Status::Created | Status::Exited { .. } | Status::Lying => Step::Do(Action::Remove { id, cause }),
         // Frozen, it would hear no stop signal.
         Status::Paused => Step::Do(Action::Unpause(id)),
@@ -257,7 +257,9 @@ impl Slot<'_> {
             (Ok(_), Status::Running(_)) => Step::Do(Action::Rename { id: main.id.clone(), to: Role::Old }),
             (Ok(_), _) => clear(main, Cause::Changed),
             // Its successor is not ready: until then the old one is kept and repaired.
-            (Err(Step::Wait(until)), Status::Created | Status::Exited { .. }) => self.repair(main, until),
+            (Err(Step::Wait(until)), Status::Created | Status::Ended { .. } | Status::Exited { .. }) => {
+                self.repair(main, until)
+            }
             (Err(Step::Wait(_)), Status::Paused) => Step::Do(Action::Unpause(main.id.clone())),
             (Err(step), _) => step,
         }
@@ -266,7 +268,7 @@ impl Slot<'_> {
     /// Starts the old container again while the new one cannot be prepared. Its own policy is not
     /// known any more; one that ended well is left alone.
     fn repair(&self, main: &Container, until: Option<Moment>) -> Step {
-        if main.status == (Status::Exited { code: 0 }) {
+        if main.status.exit_code() == Some(0) {
             return Step::Wait(until);
         }
         match self.start(main) {
@@ -292,12 +294,14 @@ impl Slot<'_> {
             Status::Lying => clear(main, Cause::Dead),
             Status::Created if !self.gate.may_begin => Step::Wait(None),
             Status::Created => self.start(main),
-            Status::Exited { code } if self.stays_down(code) => match self.view.others.first() {
-                Some(leftover) => clear(leftover, Cause::Dead),
-                None => Step::Done(Rest::Exited { code }),
-            },
-            Status::Exited { .. } if !self.gate.may_restart => Step::Wait(None),
-            Status::Exited { .. } => self.start(main),
+            Status::Ended { code } | Status::Exited { code } if self.stays_down(code) => {
+                match self.view.others.first() {
+                    Some(leftover) => clear(leftover, Cause::Dead),
+                    None => Step::Done(Rest::Exited { code }),
+                }
+            }
+            Status::Ended { .. } | Status::Exited { .. } if !self.gate.may_restart => Step::Wait(None),
+            Status::Ended { .. } | Status::Exited { .. } => self.start(main),
         }
     }
 

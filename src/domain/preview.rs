@@ -44,7 +44,7 @@ impl Preview {
         }
         self.stop.extend(live().map(|container| container.name.clone()));
         let stays_down = |container: &&&Container| match container.status {
-            Status::Exited { code } => target.stays_down(code),
+            Status::Ended { code } | Status::Exited { code } => target.stays_down(code),
             _ => false,
         };
         if equal().any(|container| stays_down(&container)) {

@@ -37,7 +37,7 @@ impl SlotFacts<'_> {
             (Step::Done(Rest::Empty), _) => ServicePhase::Pending,
             _ if self.memory.image == Image::Pulling => ServicePhase::Pulling,
             (_, Some(main)) if main.status.is_alive() => ServicePhase::Running,
-            (_, Some(main)) if matches!(main.status, Status::Exited { .. } | Status::Lying) => {
+            (_, Some(main)) if main.status == Status::Lying || main.status.exit_code().is_some() => {
                 ServicePhase::Exited
             }
             (_, Some(_)) => ServicePhase::Starting,
@@ -68,17 +68,12 @@ impl SlotFacts<'_> {
 }
 
 fn state_of(phase: ServicePhase, shown: Option<&Container>) -> ServiceState {
-    let exit_code = shown.and_then(|container| match container.status {
-        Status::Exited { code } => Some(code),
-        Status::Created | Status::Running(_) | Status::Stopping | Status::Lying => None,
-        Status::Paused | Status::Busy => None,
-    });
     ServiceState {
         phase,
         container_id: shown.map(|container| container.id.to_string()),
         image_id: shown.and_then(|container| container.image_id.clone()),
         restarts: 0,
-        exit_code,
+        exit_code: shown.and_then(|container| container.status.exit_code()),
         started_at: shown.and_then(|container| container.started_at),
         health: None,
         pull: None,
@@ -106,7 +101,7 @@ fn phase_of(shown: Option<&Container>) -> ServicePhase {
     match shown.map(|container| container.status) {
         Some(Status::Running(_)) => ServicePhase::Running,
         Some(Status::Stopping) => ServicePhase::Stopping,
-        Some(Status::Exited { .. } | Status::Lying) => ServicePhase::Exited,
+        Some(Status::Ended { .. } | Status::Exited { .. } | Status::Lying) => ServicePhase::Exited,
         Some(Status::Paused | Status::Busy) => ServicePhase::Starting,
         // Nobody starts it.
         Some(Status::Created) | None => ServicePhase::Pending,

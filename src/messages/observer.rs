@@ -1,5 +1,5 @@
 //! To `observer`: look at the runtime.
-use crate::domain::container::Container;
+use crate::domain::container::{Container, Process};
 use crate::domain::time::Moment;
 use crate::runtime::{Hint, RuntimeError};
 use crate::supervision::Reply;
@@ -21,7 +21,8 @@ pub enum Observer {
     HintsOpened(Result<Hints, RuntimeError>),
     /// The stream comes along, to be read on; None when it ended.
     Hinted(Option<(Hint, Hints)>),
-    Died(DeploymentName),
+    /// A container was started: the end of its process is waited for from now on.
+    Runs(DeploymentName, Process),
     /// Look at what was hinted at meanwhile.
     LookDue,
     RuntimeKnown(Result<RuntimeInfo, RuntimeError>),

@@ -1,8 +1,9 @@
 //! Containers and podman itself have their accidents.
 use crate::device::Device;
-use crate::documents::{deployment, steady};
+use crate::documents::{deployment, steady, web, with};
 use crate::observe;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::process::Command;
 
 fn kill(pids: &[u64]) {
@@ -26,7 +27,7 @@ async fn a_container_that_was_killed_or_removed_by_hand_comes_back() {
     // Podman goes on saying that it runs.
     let pid = device.life("fleet-web.a").pid;
     kill(&[observe::parent(pid), pid]);
-    let is_new = |all: &std::collections::BTreeMap<String, observe::Seen>, old: &str| {
+    let is_new = |all: &BTreeMap<String, observe::Seen>, old: &str| {
         all.get("fleet-web.a").is_some_and(|seen| seen.id != old && seen.life.is_some())
     };
     device.seen("a new one in its place", |all| is_new(all, &again.0)).await;
@@ -40,6 +41,41 @@ async fn a_container_that_was_killed_or_removed_by_hand_comes_back() {
     assert_eq!(state["container_ids"]["a"], json!(id));
     assert_eq!(device.life("fleet-web.b"), other);
     assert_eq!(device.containers().len(), 2);
+}
+
+/// It is started before podman has cleaned up after it.
+#[tokio::test]
+async fn a_container_that_was_killed_keeps_its_port_and_its_name_for_others() {
+    let device = Device::new().await;
+    let port = |n: u16| 18080 + n;
+    let page = |n: u16| {
+        with(web(&format!("w{n}"), "hello"), json!({"ports": [format!("127.0.0.1:{}:80", port(n))]}))
+    };
+    device.apply("web", deployment(&[page(0), page(1), page(2)])).await;
+    for n in 0..3 {
+        let (name, url) = (format!("fleet-web.w{n}"), format!("http://127.0.0.1:{}/", port(n)));
+        device.answers(&url, "hello").await;
+        let (id, before) = device.lives()[&name].clone();
+        kill(&[device.life(&name).pid]);
+        let is_again = |all: &BTreeMap<String, observe::Seen>| {
+            all.get(&name).is_some_and(|seen| seen.id == id && seen.life.is_some() && seen.life != before)
+        };
+        device.seen("it runs again", is_again).await;
+        device.answers(&url, "hello").await;
+    }
+    // Podman's cleanups are over by now, and did no harm.
+    device.several_ticks().await;
+    for n in 0..3 {
+        device.answers(&format!("http://127.0.0.1:{}/", port(n)), "hello").await;
+        let other = format!("w{}", (n + 1) % 3);
+        device.world.podman(&[
+            "exec",
+            &format!("fleet-web.w{n}"),
+            "sh",
+            "-c",
+            &format!("nc {other} 80 </dev/null"),
+        ]);
+    }
 }
 
 #[tokio::test]
@@ -99,7 +135,7 @@ async fn a_container_that_podman_removed_by_half_blinds_nobody_and_is_made_anew(
     device.world.remove_by_half("fleet-web.a");
     device.boot();
     let (id, _) = &before["fleet-web.a"];
-    let anew = |all: &std::collections::BTreeMap<String, observe::Seen>| {
+    let anew = |all: &BTreeMap<String, observe::Seen>| {
         all.get("fleet-web.a").is_some_and(|seen| seen.id != *id && seen.life.is_some())
     };
     device.seen("a new one in its place", anew).await;

@@ -38,6 +38,7 @@ contract!(
     the_last_words_of_a_container_are_what_it_said_on_both_streams,
     the_exit_code_of_a_program_that_ended_by_itself_is_seen_in_every_list,
     a_second_run_is_a_new_process,
+    what_has_just_ended_is_started_again_before_its_cleanup,
     a_rename_leaves_the_process_alone,
     a_name_is_given_once,
     the_holder_of_a_name_is_nobody_ours_or_foreign,

@@ -202,6 +202,35 @@ pub async fn a_second_run_is_a_new_process<W: World>(world: W) {
     soon("the first one's death is known", world.runtime().death(first)).await;
 }
 
+/// As often as it may take to see that moment at least once.
+pub async fn what_has_just_ended_is_started_again_before_its_cleanup<W: World>(world: W) {
+    world.runtime().ensure_network("fleet-web", &labels()).await.expect("there");
+    let (ports, network) = (vec![port()], "fleet-web".to_owned());
+    let spec = CreateSpec { ports, network, ..spec(&world, Demo::Obeys, "web", "a") };
+    let id = created(&world, "fleet-web.a", &spec).await;
+    world.runtime().start(&id).await.expect("started");
+    let mut seen_ended = 0;
+    for _ in 0..5 {
+        let before = process(&seen(&world, &id).await);
+        world.kill("fleet-web.a", before);
+        soon("death", world.runtime().death(before)).await;
+        let look = world.runtime().look(&"web".parse().expect("valid")).await.expect("looked");
+        assert_eq!(look[0].status.exit_code(), Some(137));
+        seen_ended += usize::from(look[0].status == Status::Ended { code: 137 });
+        world.runtime().start(&id).await.expect("its port is its own");
+        let again = process(&seen(&world, &id).await);
+        assert_ne!(again, before);
+        let death = tokio::time::timeout(Duration::from_secs(1), world.runtime().death(again));
+        assert!(death.await.is_err(), "the cleanup after the one before leaves it alone");
+    }
+    assert!(seen_ended > 0, "the cleanup was always faster");
+    // What others would find in the way, they see gone.
+    let last = process(&seen(&world, &id).await);
+    world.kill("fleet-web.a", last);
+    soon("death", world.runtime().death(last)).await;
+    assert_eq!(seen(&world, &id).await.status, Status::Exited { code: 137 });
+}
+
 pub async fn a_rename_leaves_the_process_alone<W: World>(world: W) {
     let (id, before) = started(&world, "fleet-web.a", Demo::Obeys).await;
     world.runtime().rename(&id, "fleet-web.a.old").await.expect("renamed");

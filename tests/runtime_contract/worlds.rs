@@ -40,6 +40,8 @@ pub trait World: Send + Sync {
     /// Whether the foreign container of that name still runs.
     fn foreign_runs(&self, name: &str) -> bool;
     fn volumes(&self) -> Vec<String>;
+    /// A container's process gets SIGKILL, not by way of the runtime.
+    fn kill(&self, name: &str, process: Process);
     /// A container's process and whatever watches over it die at once.
     fn kill_behind_the_back(&self, name: &str, process: Process);
     fn make_orphan(&mut self, name: &str);
@@ -133,6 +135,9 @@ impl World for Fake {
     fn volumes(&self) -> Vec<String> {
         self.runtime.volumes()
     }
+    fn kill(&self, name: &str, _: Process) {
+        self.runtime.kill(name);
+    }
     fn kill_behind_the_back(&self, name: &str, _: Process) {
         self.runtime.kill_with_conmon(name);
     }
@@ -210,6 +215,10 @@ impl World for Podman {
     }
     fn volumes(&self) -> Vec<String> {
         self.world.podman(&["volume", "ls", "--quiet"]).lines().map(str::to_owned).collect()
+    }
+    fn kill(&self, _: &str, process: Process) {
+        let kill = std::process::Command::new("kill").args(["-9", &process.pid.to_string()]).status();
+        assert!(kill.expect("kill(1) exists").success());
     }
     fn kill_behind_the_back(&self, _: &str, process: Process) {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).expect("alive");

@@ -1,11 +1,13 @@
 //! A unix socket in front of podman's own, that forwards everything but what a test says: such requests it
-//! delays, holds, or forwards and then keeps the answer to itself.
+//! delays, holds, or forwards and then keeps the answer to itself. It remembers what was asked for.
+#![allow(dead_code, reason = "each user of it uses another part")]
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +37,18 @@ struct Book {
     met: usize,
 }
 
+/// The first line of a request, and when it came.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub line: String,
+    pub at: Instant,
+}
+
 pub struct PodmanProxy {
     socket: PathBuf,
     book: Arc<Mutex<Book>>,
-    /// First lines of all requests, in their order.
-    asked: Arc<watch::Sender<Vec<String>>>,
+    /// All requests, in their order.
+    asked: Arc<watch::Sender<Vec<Asked>>>,
     server: JoinHandle<()>,
 }
 
@@ -75,10 +84,15 @@ impl PodmanProxy {
 
     /// Waits for such a request, the next one after the first `after` requests of any kind.
     pub async fn asked(&self, after: usize, method: &str, part: &str) {
-        let is_meant = |line: &String| line.starts_with(method) && line.contains(part);
+        let is_meant = |asked: &Asked| asked.line.starts_with(method) && asked.line.contains(part);
         let mut asked = self.asked.subscribe();
         let came = asked.wait_for(|all| all.iter().skip(after).any(is_meant)).await;
         drop(came.expect("the sender is ours"));
+    }
+
+    /// All requests after the first `after`.
+    pub fn requests(&self, after: usize) -> Vec<Asked> {
+        self.asked.borrow().iter().skip(after).cloned().collect()
     }
 
     pub fn asked_so_far(&self) -> usize {
@@ -102,14 +116,14 @@ async fn serve(
     mut client: UnixStream,
     podman: &Path,
     book: &Mutex<Book>,
-    asked: &watch::Sender<Vec<String>>,
+    asked: &watch::Sender<Vec<Asked>>,
 ) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);
     }
     let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
-    asked.send_modify(|all| all.push(line));
+    asked.send_modify(|all| all.push(Asked { line, at: Instant::now() }));
     let fate = fate(&head, &mut book.lock().expect("no panic"));
     if fate == Some(Fate::Held) {
         return until_given_up(&mut client).await;

@@ -89,6 +89,21 @@ async fn nothing_is_wanted_of_a_reconciler_before_it_is_on_disk() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_reconciler_may_look_while_the_disk_works_and_is_told_nothing() {
+    let mut office = office(FakeLedger::default()).await;
+    office.store.fail_next(Fail::Before(ErrorKind::StorageFull));
+    office.me.send(snapshot(vec![entry(1)]));
+    settle().await;
+    assert_eq!(office.directory.keys(), [web()]);
+    office.me.send(Message::Child(web(), ChildNews::Started));
+    settle().await;
+    assert_eq!(office.directory.keys(), [web()], "it is not retired");
+    assert!(office.reconciler.all().into_iter().all(|message| wanted(message).is_none()));
+    assert!(office.store.journal().is_empty());
+    assert_eq!(office.reconciler.next(wanted).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restarted_one_reads_the_ledger_and_has_everybody_tell_again() {
     let mut office = office(FakeLedger::default()).await;
     office.me.send(snapshot(vec![entry(1)]));

@@ -191,7 +191,8 @@ async fn life(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Result<Life, 
     let Some(container) = see(runtime, id).await? else { return Ok(Life::Gone) };
     match container.status {
         Status::Running(process) => Ok(Life::Alive(process)),
-        Status::Exited { code } => Ok(Life::Ended { code }),
+        // `holder` waits for the cleanup, as far as one comes.
+        Status::Ended { code } | Status::Exited { code } => Ok(Life::Ended { code }),
         // The process is gone, its exit code lost: 137 is what a kill leaves.
         Status::Created | Status::Lying => Ok(Life::Ended { code: 137 }),
         Status::Stopping | Status::Paused | Status::Busy => {

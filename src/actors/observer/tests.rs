@@ -5,6 +5,7 @@ use crate::supervision::worker;
 
 struct Post {
     runtime: FakeRuntime,
+    observer: Address<Message>,
     reconciler: Heard<Reconciler>,
     deployments: Heard<Deployments>,
 }
@@ -24,8 +25,9 @@ async fn post() -> Post {
         relist_every: Duration::from_secs(30),
         clock: Clock::start(),
     };
-    run(vec![child, other, worker::<Observer>("observer", "", args, Address::new())]).await;
-    Post { runtime, reconciler, deployments: heard }
+    let observer = Address::new();
+    run(vec![child, other, worker::<Observer>("observer", "", args, observer.clone())]).await;
+    Post { runtime, observer, reconciler, deployments: heard }
 }
 
 fn seen(message: Reconciler) -> Option<usize> {
@@ -67,7 +69,22 @@ async fn a_death_is_looked_at_at_once() {
         _ => None,
     };
     let heard = tokio::time::timeout(Duration::from_millis(100), post.reconciler.next(dead)).await;
-    assert_eq!(heard, Ok(Status::Exited { code: 137 }));
+    assert_eq!(heard, Ok(Status::Ended { code: 137 }), "before its cleanup");
+}
+
+/// Its start was hinted at, and is not looked at yet.
+#[tokio::test(start_paused = true)]
+async fn a_death_right_after_the_start_is_looked_at_at_once() {
+    let mut post = post().await;
+    settle().await;
+    running(&post.runtime, "fleet-web.a").await;
+    let process = post.runtime.process("fleet-web.a").unwrap();
+    post.observer.send(Message::Runs(web(), process));
+    settle().await;
+    post.reconciler.all();
+    post.runtime.kill("fleet-web.a");
+    let heard = tokio::time::timeout(Duration::from_millis(100), post.reconciler.next(seen)).await;
+    assert_eq!(heard, Ok(1));
 }
 
 #[tokio::test(start_paused = true)]

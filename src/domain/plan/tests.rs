@@ -156,12 +156,27 @@ fn an_exit_is_retried_by_the_backoff_and_not_before() {
 
 #[test]
 fn a_job_that_ended_is_not_run_again() {
-    let mut want = target("new");
-    want.service.restart = Restart::Never;
-    let view = View { main: Some(container("a", "new", Status::Exited { code: 3 })), ..View::default() };
-    assert_eq!(step(&want, &view), Step::Done(Rest::Exited { code: 3 }));
-    want.service.restart = Restart::OnFailure;
-    assert_eq!(step(&want, &view), Step::Do(Action::Start(id("a"))));
+    for status in [Status::Ended { code: 3 }, Status::Exited { code: 3 }] {
+        let mut want = target("new");
+        want.service.restart = Restart::Never;
+        let view = View { main: Some(container("a", "new", status)), ..View::default() };
+        assert_eq!(step(&want, &view), Step::Done(Rest::Exited { code: 3 }));
+        want.service.restart = Restart::OnFailure;
+        assert_eq!(step(&want, &view), Step::Do(Action::Start(id("a"))));
+    }
+}
+
+#[test]
+fn what_has_just_ended_is_started_again_before_its_cleanup_but_no_successor_is() {
+    let ended = |name: &str, digest: &str| container(name, digest, Status::Ended { code: 1 });
+    let wanted = View { main: Some(ended("a", "new")), ..View::default() };
+    assert_eq!(step(&target("new"), &wanted), Step::Do(Action::Start(id("a"))));
+    let cleaned_up = |id: ContainerId| Step::Do(Action::Stop { id, cause: Cause::Changed });
+    let next = container("b", "new", Status::Created);
+    let outdated = View { main: Some(ended("a", "old")), next: Some(next.clone()), ..View::default() };
+    assert_eq!(step(&target("new"), &outdated), cleaned_up(id("a")));
+    let outgoing = View { main: Some(next), others: vec![ended("a", "old")], ..View::default() };
+    assert_eq!(step(&target("new"), &outgoing), cleaned_up(id("a")));
 }
 
 #[test]
@@ -234,9 +249,14 @@ impl World {
                 self.role(to, renamed);
             }
             Action::Stop { id, .. } => self.set(&id, Status::Exited { code: 143 }),
-            Action::Start(id) | Action::Unpause(id) => self.set(&id, ALIVE),
+            Action::Unpause(id) => self.set(&id, ALIVE),
+            Action::Start(id) => {
+                self.set(&id, ALIVE);
+                let is_in_the_way = |other: &&Container| other.id != id && !other.status.made_way();
+                assert_eq!(self.view.all().filter(is_in_the_way).count(), 0, "started beside another");
+            }
             Action::Remove { id, .. } => {
-                assert!(!self.take(&id).status.is_alive(), "removed what was alive");
+                assert!(self.take(&id).status.made_way(), "removed before its end and its cleanup");
             }
         }
     }
@@ -258,6 +278,7 @@ fn any_status() -> impl Strategy<Value = Status> {
     prop_oneof![
         Just(ALIVE),
         Just(DEAD),
+        Just(Status::Ended { code: 1 }),
         Just(Status::Created),
         Just(Status::Lying),
         Just(Status::Paused),

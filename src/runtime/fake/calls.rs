@@ -3,7 +3,7 @@ use super::Op;
 use super::effects::Refusal;
 use super::faults::{Fault, deadline};
 use super::program::{PullEnd, Registry};
-use super::state::State;
+use super::state::{Found, State};
 use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
@@ -14,6 +14,7 @@ use crate::runtime::{
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
+use fleet_contracts::names::label;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,6 +71,17 @@ impl FakeRuntime {
         Ok(fault)
     }
 
+    /// Until the runtime has cleaned up after the processes of these containers.
+    async fn cleanup(&self, which: impl Fn(&ContainerId, &Found) -> bool) {
+        let last = |state: &State| {
+            let of = state.containers.iter().filter(|(id, found)| which(id, found));
+            of.filter_map(|(_, found)| found.cleanup).max()
+        };
+        if let Some(end) = self.world.read(last) {
+            tokio::time::sleep_until(end).await;
+        }
+    }
+
     fn happen<T, F>(&self, op: Op, object: &str, effect: F) -> Result<T>
     where
         F: FnOnce(&mut State) -> std::result::Result<T, Refusal>,
@@ -105,6 +117,8 @@ impl ContainerRuntime for FakeRuntime {
 
     async fn list(&self) -> Result<Vec<Container>> {
         let device = self.device.clone();
+        self.cleanup(|_, found| found.labels.get(label::DEVICE).is_some_and(|of| *of == *device.as_str()))
+            .await;
         self.call(Op::List, "containers", move |state| Ok(state.of_device(&device))).await
     }
 
@@ -120,6 +134,7 @@ impl ContainerRuntime for FakeRuntime {
 
     async fn holder(&self, name: &str) -> Result<NameHolder> {
         let (device, wanted) = (self.device.clone(), name.to_owned());
+        self.cleanup(|id, found| found.name == wanted || id.as_str() == wanted).await;
         self.call(Op::Holder, name, move |state| {
             let holder =
                 state.containers.iter().find(|(id, found)| found.name == wanted || id.as_str() == wanted);
@@ -168,6 +183,7 @@ impl ContainerRuntime for FakeRuntime {
 
     async fn remove(&self, id: &ContainerId) -> Result<()> {
         let which = id.clone();
+        self.cleanup(|id, _| *id == which).await;
         self.call(Op::Remove, id.as_str(), move |state| state.remove(&which)).await
     }
 

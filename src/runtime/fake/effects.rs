@@ -37,6 +37,7 @@ impl State {
             is_unstartable: false,
             unheard: Vec::new(),
             started_at: None,
+            cleanup: None,
         };
         self.journal.push(format!("create {name}"));
         Ok(self.insert(found))
@@ -50,7 +51,7 @@ impl State {
             Status::Stopping | Status::Paused | Status::Busy => {
                 return Err((ErrorKind::Refused, "must be in Created or Stopped state to be started".into()));
             }
-            Status::Created | Status::Exited { .. } => {}
+            Status::Created | Status::Ended { .. } | Status::Exited { .. } => {}
         }
         if found.is_unstartable {
             let said = "runc create failed: container with given ID already exists";
@@ -68,6 +69,7 @@ impl State {
         found.status = Status::Running(process);
         found.process = Some(process);
         found.started_at = Some(now);
+        found.cleanup = None;
         let by_itself = found.program.by_itself;
         let line = format!("start {}", found.name);
         self.exits.extend(by_itself.map(|exit| (process, exit)));
@@ -174,10 +176,14 @@ impl State {
         };
         let mine = slot(found);
         let is_live_twin = |(other, twin): &(&ContainerId, &Found)| {
-            *other != id && twin.process.is_some() && slot(twin) == mine
+            *other != id && (twin.process.is_some() || !twin.is_cleaned_up()) && slot(twin) == mine
         };
         if let Some((_, twin)) = self.containers.iter().find(is_live_twin) {
-            self.violations.push(format!("{} was started while {} was alive", found.name, twin.name));
+            let (name, twin, is_alive) = (&found.name, &twin.name, twin.process.is_some());
+            self.violations.push(match is_alive {
+                true => format!("{name} was started while {twin} was alive"),
+                false => format!("{name} was started before {twin} was cleaned up"),
+            });
         }
     }
 

@@ -8,6 +8,7 @@ use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A container as the world knows it.
 #[derive(Debug, Clone)]
@@ -27,7 +28,12 @@ pub(super) struct Found {
     /// Signals that came while it was frozen.
     pub(super) unheard: Vec<String>,
     pub(super) started_at: Option<Timestamp>,
+    /// Until when the runtime cleans up after its process.
+    pub(super) cleanup: Option<Instant>,
 }
+
+/// From the end of a process to the end of podman's cleanup; measured 200 to 500 ms.
+const CLEANUP: Duration = Duration::from_millis(300);
 
 pub(super) struct Image {
     pub(super) id: String,
@@ -56,7 +62,7 @@ pub(super) struct State {
     pub(super) is_down: bool,
     /// Source of ids, pids and start times: never the same twice.
     counter: u32,
-    began: tokio::time::Instant,
+    began: Instant,
     hints: Vec<Option<Hint>>,
     pub(super) exits: Vec<(Process, Exit)>,
 }
@@ -78,7 +84,7 @@ impl State {
             violations: Vec::new(),
             is_down: false,
             counter: 1000,
-            began: tokio::time::Instant::now(),
+            began: Instant::now(),
             hints: Vec::new(),
             exits: Vec::new(),
         }
@@ -116,6 +122,7 @@ impl State {
             is_unstartable: false,
             unheard: Vec::new(),
             started_at: Some(self.now()),
+            cleanup: None,
         };
         self.insert(found)
     }
@@ -134,6 +141,7 @@ impl State {
         if let Ok(found) = self.found_mut(&id) {
             found.status = Status::Exited { code };
             found.process = None;
+            found.cleanup = Some(Instant::now() + CLEANUP);
         }
         self.hint(&id);
     }
@@ -214,7 +222,16 @@ impl State {
 
 impl Found {
     pub(super) fn container(&self, device: &DeviceId, id: &ContainerId) -> Option<Container> {
-        let container = identity(device, &self.labels)?.container(id.clone(), &self.name, self.status);
+        let status = match self.status {
+            Status::Exited { code } if self.is_cleaned_up() => Status::Exited { code },
+            Status::Exited { code } => Status::Ended { code },
+            other => other,
+        };
+        let container = identity(device, &self.labels)?.container(id.clone(), &self.name, status);
         Some(Container { image_id: self.image_id.clone(), started_at: self.started_at, ..container })
+    }
+
+    pub(super) fn is_cleaned_up(&self) -> bool {
+        self.cleanup.is_none_or(|end| end <= Instant::now())
     }
 }

@@ -74,6 +74,17 @@ async fn a_second_live_container_in_a_slot_is_noted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_successor_that_is_started_before_the_cleanup_is_noted() {
+    let fake = runtime();
+    let old = fake.create("fleet-web.a", &spec()).await.expect("new");
+    fake.start(&old).await.expect("starts");
+    let next = fake.create("fleet-web.a.next", &spec()).await.expect("new");
+    fake.kill("fleet-web.a");
+    fake.start(&next).await.expect("starts");
+    assert_eq!(fake.violations(), ["fleet-web.a.next was started before fleet-web.a was cleaned up"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_reboot_everything_is_created_and_nothing_runs() {
     let fake = runtime();
     let id = fake.create("fleet-web.a", &spec()).await.expect("new");

@@ -70,8 +70,10 @@ pub(super) enum Word {
     Created,
     Running,
     Stopping,
-    /// Its process ended; podman's cleanup, some milliseconds away, will make it `exited`. Until then
-    /// its network still stands: the ports of a successor that starts now would be cut off by it.
+    /// Its process ended; podman's cleanup, some hundred milliseconds away, will make it `exited`. Until
+    /// then its network still stands: the ports of a successor that starts now would be cut off by it. It
+    /// can be started again itself, and keeps its network then, as in `podman restart`: the cleanup takes
+    /// podman's lock of this container and refuses one that runs.
     Stopped,
     Exited,
     Paused,

@@ -27,8 +27,19 @@ const CONCURRENT: usize = 4;
 /// How long podman may say `running` of a process that is gone before that is a lie: conmon writes
 /// the exit file, and its clean-up command runs, some hundred milliseconds after a death.
 const GRACE: Duration = Duration::from_secs(2);
-/// Between two looks at such a container.
+/// Between two looks at such a container: conmon writes the exit file within some milliseconds, the cleanup
+/// takes longer.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How far after its end a container is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// It is known how its process ended: enough for who starts it again.
+    Ended,
+    /// What it used is free again.
+    CleanedUp,
+}
 
 const COMPAT_LIST: &str = "/containers/json";
 /// Podman's own list looks into no storage. It is answered where the other one is not: a single
@@ -67,7 +78,7 @@ impl Observer {
                 None => open.push(draft),
             }
         }
-        for (draft, facts) in self.examine_all(open).await {
+        for (draft, facts) in self.examine_all(open, Until::CleanedUp).await {
             match facts {
                 Ok(Some(facts)) => containers.push(draft.with(facts)),
                 Ok(None) => {}
@@ -82,7 +93,7 @@ impl Observer {
         let rows = self.rows(Some(deployment)).await?;
         let drafts = rows.value.iter().filter_map(|row| self.draft(row)).collect();
         let mut containers = Vec::new();
-        for (draft, facts) in self.examine_all(drafts).await {
+        for (draft, facts) in self.examine_all(drafts, Until::Ended).await {
             containers.extend(facts?.map(|facts| draft.with(facts)));
         }
         Ok(containers)
@@ -152,7 +163,11 @@ impl Observer {
     /// The true status of one container, waiting out the moment in which podman does not know yet
     /// of a death. None when it does not exist.
     pub(super) async fn examine(&self, id: &ContainerId) -> Result<Option<Facts>, Failure> {
-        let until = Instant::now() + GRACE;
+        self.examine_until(Until::CleanedUp, id).await
+    }
+
+    async fn examine_until(&self, enough: Until, id: &ContainerId) -> Result<Option<Facts>, Failure> {
+        let (until, mut pause) = (Instant::now() + GRACE, FIRST_PAUSE);
         loop {
             let answer = match self.inspect(id.as_str()).await {
                 Ok(answer) => answer,
@@ -161,10 +176,13 @@ impl Observer {
                 Err(failure) => return Err(failure),
             };
             let state = &answer.value.state;
-            let status = self.verdict(id, state, answer.same_proc);
+            let is_enough =
+                |status: &Status| enough == Until::Ended || !matches!(status, Status::Ended { .. });
+            let status = self.verdict(id, state, answer.same_proc).filter(is_enough);
             let patient = Instant::now() < until && !self.memory().is_known_liar(id, state.pid);
             if status.is_none() && patient {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE);
                 continue;
             }
             let facts = Facts {
@@ -183,7 +201,7 @@ impl Observer {
         self.memory().forget(id);
     }
 
-    /// None where podman's word and /proc disagree, or its cleanup is still to come.
+    /// None where podman's word and /proc disagree.
     fn verdict(&self, id: &ContainerId, state: &InspectedState, same_proc: bool) -> Option<Status> {
         let process = match same_proc.then(|| process::find(state.pid)) {
             Some(Ok(process)) => process,
@@ -195,7 +213,7 @@ impl Observer {
         let process = process.filter(|process| !self.memory().contradicts(id, *process, state.started_at()));
         match state.word() {
             Word::Created => Some(Status::Created),
-            Word::Stopped => None,
+            Word::Stopped => Some(Status::Ended { code: state.exit_code }),
             Word::Exited => Some(Status::Exited { code: state.exit_code }),
             Word::Running => process.map(Status::Running),
             Word::Stopping => process.map(|_| Status::Stopping),
@@ -273,9 +291,13 @@ impl Observer {
         tokio::time::timeout(SHORT, wire::get(&self.socket, path)).await.unwrap_or(Err(Failure::Deadline))
     }
 
-    async fn examine_all(&self, drafts: Vec<Draft>) -> Vec<(Draft, Result<Option<Facts>, Failure>)> {
-        join_all(drafts.into_iter().map(|draft| async {
-            let facts = self.examine(&draft.id).await;
+    async fn examine_all(
+        &self,
+        drafts: Vec<Draft>,
+        enough: Until,
+    ) -> Vec<(Draft, Result<Option<Facts>, Failure>)> {
+        join_all(drafts.into_iter().map(async |draft| {
+            let facts = self.examine_until(enough, &draft.id).await;
             (draft, facts)
         }))
         .await
