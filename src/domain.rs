@@ -2,6 +2,7 @@
 //!
 //! * [`book`]: all deployments: accepted, durable, told
 //! * [`judge`]: what a snapshot or a hint of the bucket authorises
+//! * [`hidden`]: bytes that nobody sees by accident
 //! * [`identity`]: whether another device goes by this one's name
 //! * [`plan`]: the next step of one service slot
 //! * [`memory`], [`backoff`]: what a slot remembers between steps, and how long it waits
@@ -11,6 +12,7 @@ pub mod backoff;
 pub mod book;
 pub mod container;
 pub mod desired;
+pub mod hidden;
 pub mod identity;
 pub mod judge;
 pub mod ledger;

@@ -6,7 +6,7 @@ pub mod podman;
 pub mod process;
 
 use crate::domain::container::{Container, ContainerId, Process};
-use crate::domain::spec::CreateSpec;
+use crate::domain::spec::{CreateSpec, PlacedFile};
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
@@ -106,6 +106,10 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// Creates a container, not started. Fails with `NameInUse` or `ImageMissing`.
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId>;
+
+    /// Puts files into a container that was never started, over what is there; directories that are missing
+    /// are made, for root and with 0755.
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> Result<()>;
 
     /// Starts a container; one that runs already is a success.
     async fn start(&self, id: &ContainerId) -> Result<()>;

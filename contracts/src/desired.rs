@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 
 mod canonical;
 mod device;
+mod file;
 mod image;
 mod json;
 mod limits;
 mod network;
 mod parse;
 mod path;
+mod places;
 mod port;
 mod report;
 mod service;
@@ -54,6 +56,8 @@ pub struct Service {
     pub ports: Vec<Port>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
     #[serde(skip_serializing_if = "is_default")]
@@ -138,6 +142,20 @@ pub enum VolumeSource {
     /// An absolute path on the device.
     Bind(String),
 }
+
+/// A file that the container finds when it starts, owned by root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct File {
+    /// Absolute path in the container.
+    pub path: String,
+    pub content: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub mode: FileMode,
+}
+
+/// Permission bits, 0644 by default. Serializes to four octal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileMode(u16);
 
 /// `/dev/x[:/path/in/container][:rwm]`. Serializes to its normalised text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,7 +245,7 @@ macro_rules! serialize_as_text {
         }
     )*};
 }
-serialize_as_text!(Port, Volume, Device, Network);
+serialize_as_text!(Port, Volume, FileMode, Device, Network);
 
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -104,7 +104,7 @@ name!(
     ServiceName, "service name", "use 1 to 63 of a-z 0-9 -, without - at either end", is_dns_label
 );
 
-/// Which of a slot's three possible names a container bears.
+/// Which of a slot's possible names a container bears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// In service: `fleet-<deployment>.<service>`.
@@ -113,6 +113,8 @@ pub enum Role {
     Next,
     /// One being replaced: `….old`.
     Old,
+    /// One that still waits for its files: `….draft`. Nobody starts it.
+    Draft,
 }
 
 /// The container name of a service slot in a role. Podman's unique names make it a lock.
@@ -121,6 +123,7 @@ pub fn container_name(deployment: &DeploymentName, service: &ServiceName, role: 
         Role::Main => "",
         Role::Next => ".next",
         Role::Old => ".old",
+        Role::Draft => ".draft",
     };
     format!("fleet-{deployment}.{service}{suffix}")
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+mod files;
 mod operations;
 mod pull;
 
@@ -229,6 +230,7 @@ fn reason(cause: Cause) -> &'static str {
         Cause::Duplicate => "it is a second container in one slot",
         Cause::Dead => "it is dead",
         Cause::Unused => "it was prepared and is no longer wanted",
+        Cause::Unfinished => "its making was cut off and it lacks its files",
     }
 }
 

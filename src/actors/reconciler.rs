@@ -17,7 +17,7 @@ use crate::messages::observer::{Observation, Observer};
 use crate::messages::reconcilers::Reconciler as Message;
 use crate::supervision::{Address, Context, Fault, Worker};
 use crate::telemetry::blame;
-use fleet_contracts::names::{container_name, network_name};
+use fleet_contracts::names::{Role, container_name, network_name};
 use fleet_contracts::state::{Phase, PullProgress, ServiceState};
 use fleet_contracts::{DeploymentName, DeviceId, ServiceName};
 use std::collections::BTreeMap;
@@ -237,7 +237,16 @@ impl Reconciler {
         let owner = Owner { device, deployment, revision: wanted.revision };
         let volumes = owner.volumes(target);
         let (network, spec) = (owner.network(target), owner.create_spec(target));
-        Some(Creation { name, spec, digest: target.digest.clone(), network, volumes, labels: owner.labels() })
+        Some(Creation {
+            name,
+            draft: container_name(deployment, service, Role::Draft),
+            spec,
+            files: owner.files(target),
+            digest: target.digest.clone(),
+            network,
+            volumes,
+            labels: owner.labels(),
+        })
     }
 
     fn report(&mut self, steps: &[(ServiceName, Step)]) {

@@ -352,6 +352,8 @@ impl Picture {
                 view.main = Some(container.clone());
             } else if container.name == named(Role::Next) {
                 view.next = Some(container.clone());
+            } else if container.name == named(Role::Draft) {
+                view.draft = Some(container.clone());
             } else {
                 view.others.push(container.clone());
             }

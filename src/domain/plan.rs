@@ -17,9 +17,12 @@ pub struct View {
     pub next: Option<Container>,
     /// `.old`, and whatever else was labelled into this slot under another name.
     pub others: Vec<Container>,
+    /// One whose making was cut off: it lacks its files, whatever its digest says.
+    pub draft: Option<Container>,
 }
 
 impl View {
+    /// All that may be started.
     pub fn all(&self) -> impl Iterator<Item = &Container> {
         self.others.iter().chain(&self.next).chain(&self.main)
     }
@@ -40,6 +43,8 @@ pub enum Cause {
     Dead,
     /// It was prepared, never started, and is no longer wanted.
     Unused,
+    /// Its making was cut off: it lacks its files.
+    Unfinished,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +91,10 @@ pub enum Step {
 /// The next step towards a slot that holds exactly one container of the target's digest.
 pub fn plan(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step {
     let slot = Slot { target, view, memory, now };
+    // Its name is needed, and nobody else may start it.
+    if let Some(draft) = &view.draft {
+        return clear(draft, Cause::Unfinished);
+    }
     if let Some(step) = slot.keep_what_is_equal() {
         return step;
     }
@@ -98,7 +107,7 @@ pub fn plan(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step 
 /// The next step towards an empty slot.
 pub fn vacate(view: &View, cause: Cause) -> Step {
     // Prepared ones first: they must not be started by anybody while the others stop.
-    let order = view.next.iter().chain(&view.others).chain(&view.main);
+    let order = view.draft.iter().chain(&view.next).chain(&view.others).chain(&view.main);
     match order.into_iter().next() {
         Some(container) => clear(container, cause),
         None => Step::Done(Rest::Empty),

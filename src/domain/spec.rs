@@ -36,8 +36,26 @@ pub struct Mount {
     pub read_only: bool,
 }
 
+/// A file that a container gets before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedFile {
+    /// Absolute path in the container.
+    pub path: String,
+    pub mode: u16,
+    pub owner: FileOwner,
+    pub content: Hidden,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileOwner {
+    Root,
+    /// Whoever the container's process runs as.
+    User,
+}
+
 use super::container::SpecDigest;
 use super::desired::Target;
+use super::hidden::Hidden;
 use fleet_contracts::desired::{self, DesiredDeployment, Lifecycle, Network, Service, Volume, VolumeSource};
 use fleet_contracts::names::{label, network_name, volume_name};
 use fleet_contracts::{DeploymentName, DeviceId};
@@ -114,6 +132,17 @@ impl Owner<'_> {
             stop_signal: lifecycle.stop_signal.as_str().to_owned(),
             stop_timeout_s: lifecycle.grace_period_s,
         }
+    }
+
+    /// The files that the container gets before it starts.
+    pub fn files(&self, target: &Target) -> Vec<PlacedFile> {
+        let place = |file: &desired::File| PlacedFile {
+            path: file.path.clone(),
+            mode: file.mode.bits(),
+            owner: FileOwner::Root,
+            content: Hidden::new(file.content.as_bytes()),
+        };
+        target.service.files.iter().map(place).collect()
     }
 
     fn mount(&self, volume: &Volume) -> Mount {

@@ -2,7 +2,7 @@
 use crate::domain::container::{Container, ContainerId, SpecDigest};
 pub use crate::domain::picture::{Asked, Lane};
 use crate::domain::plan::Cause;
-use crate::domain::spec::{CreateSpec, NewNetwork};
+use crate::domain::spec::{CreateSpec, NewNetwork, PlacedFile};
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
 use std::collections::BTreeMap;
@@ -55,7 +55,11 @@ pub enum Operation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation {
     pub name: String,
+    /// Its name while it lacks its files.
+    pub draft: String,
     pub spec: CreateSpec,
+    /// It is never started without them.
+    pub files: Vec<PlacedFile>,
     pub digest: SpecDigest,
     pub network: Option<NewNetwork>,
     pub volumes: Vec<String>,

@@ -3,6 +3,7 @@
 //! [`FakeRuntime`] is both the runtime and the handle on its world; clones share the world.
 use super::{ErrorKind, RuntimeError};
 use crate::domain::container::{ContainerId, Process, Status};
+use crate::domain::spec::PlacedFile;
 use fleet_contracts::DeviceId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct FakeContainer {
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub status: Status,
+    /// What was put into it.
+    pub files: Vec<PlacedFile>,
 }
 
 /// What tests do to the world behind the runtime's back.
@@ -254,6 +257,7 @@ impl Found {
             name: self.name.clone(),
             labels: self.labels.clone(),
             status: self.status,
+            files: self.files.values().cloned().collect(),
         }
     }
 }

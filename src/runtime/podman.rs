@@ -5,7 +5,7 @@
 //! kept that matters: podman's service may go and come between any two calls.
 use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, StopSettings};
 use crate::domain::container::{Container, ContainerId, Process};
-use crate::domain::spec::CreateSpec;
+use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::process;
 use async_trait::async_trait;
 use bollard::Docker;
@@ -26,6 +26,7 @@ use std::time::Duration;
 mod create;
 mod errors;
 mod facts;
+mod files;
 mod hints;
 mod networks;
 mod observe;
@@ -106,6 +107,10 @@ impl ContainerRuntime for PodmanRuntime {
             Ok(ContainerId::new(&created.id))
         })
         .await
+    }
+
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> Result<()> {
+        within(LONG, Operation::PutFiles, id.as_str(), self.upload(id, files)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Result<()> {

@@ -41,6 +41,7 @@ mod stories_of_signals;
 mod stories_of_sources;
 mod stories_of_sources_made_anew;
 mod stories_of_updates;
+mod stories_of_values;
 
 #[path = "../support/nats_link.rs"]
 mod nats_link;

@@ -39,6 +39,7 @@ contract!(
     a_live_container_is_never_removed,
     what_is_not_there_counts_as_stopped_and_removed,
     a_missing_image_is_told_from_a_missing_network,
+    files_are_in_a_container_before_it_starts_with_their_mode_and_owner,
     networks_and_volumes_are_made_once_and_the_volume_outlives_its_container,
     other_devices_and_foreign_containers_do_not_exist,
     a_port_in_use_fails_the_start_with_its_own_kind,

@@ -1,7 +1,10 @@
 //! The promises, each a function over any world.
-use crate::worlds::{ABSENT_IMAGE, DEAD_REGISTRY_IMAGE, DEVICE, Demo, World, device, port, spec};
+use crate::worlds::{
+    ABSENT_IMAGE, DEAD_REGISTRY_IMAGE, DEVICE, Demo, FoundFile, USER, World, device, port, spec,
+};
 use fleet_agent::domain::container::{Container, ContainerId, Process, Status};
-use fleet_agent::domain::spec::{CreateSpec, Mount};
+use fleet_agent::domain::hidden::Hidden;
+use fleet_agent::domain::spec::{CreateSpec, FileOwner, Mount, PlacedFile};
 use fleet_agent::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, Result};
 use fleet_contracts::names::label;
 use futures_util::StreamExt;
@@ -206,6 +209,40 @@ pub async fn a_missing_image_is_told_from_a_missing_network<W: World>(world: W) 
     assert_eq!(world.runtime().list().await, Ok(vec![]));
 }
 
+fn file(path: &str, mode: u16, owner: FileOwner, content: &[u8]) -> PlacedFile {
+    PlacedFile { path: path.into(), mode, owner, content: Hidden::new(content) }
+}
+
+pub async fn files_are_in_a_container_before_it_starts_with_their_mode_and_owner<W: World>(world: W) {
+    let spec = CreateSpec { user: Some(USER.to_string()), ..spec(&world, Demo::Obeys, "web", "a") };
+    let id = created(&world, "fleet-web.a", &spec).await;
+    let long = format!("/etc/{}/deep", "x".repeat(150));
+    let binary: Vec<u8> = (0..=255).collect();
+    let files = [
+        file("/etc/new/app.toml", 0o640, FileOwner::Root, b"old"),
+        file(&long, 0o4755, FileOwner::Root, b""),
+        file("/etc/key", 0o400, FileOwner::User, &binary),
+    ];
+    world.runtime().put_files(&id, &files).await.expect("put");
+    // Again, as after an answer that was lost: the last one counts.
+    let changed = file("/etc/new/app.toml", 0o600, FileOwner::Root, b"new");
+    world.runtime().put_files(&id, &[changed]).await.expect("put");
+    assert_eq!(seen(&world, &id).await.status, Status::Created);
+    let found = |mode, uid, content: &[u8]| Some(FoundFile { mode, uid, content: content.to_vec() });
+    assert_eq!(world.file("fleet-web.a", "/etc/new/app.toml"), found(0o600, 0, b"new"));
+    assert_eq!(world.file("fleet-web.a", &long), found(0o4755, 0, b""));
+    assert_eq!(world.file("fleet-web.a", "/etc/key"), found(0o400, USER, &binary));
+    assert_eq!(world.file("fleet-web.a", "/etc/other"), None);
+    world.runtime().start(&id).await.expect("started");
+    assert_eq!(world.file("fleet-web.a", "/etc/key"), found(0o400, USER, &binary));
+
+    let below_a_file = file("/etc/key/below", 0o600, FileOwner::Root, b"");
+    assert_eq!(kind(world.runtime().put_files(&id, &[below_a_file]).await), ErrorKind::Refused);
+    let nobody = ContainerId::new(&"0".repeat(64));
+    let any = file("/etc/any", 0o600, FileOwner::Root, b"");
+    assert_eq!(kind(world.runtime().put_files(&nobody, &[any]).await), ErrorKind::NotFound);
+}
+
 pub async fn networks_and_volumes_are_made_once_and_the_volume_outlives_its_container<W: World>(world: W) {
     let runtime = world.runtime();
     for _ in 0..2 {
@@ -326,6 +363,7 @@ pub async fn a_missing_socket_is_unreachable_in_every_call<W: World>(world: W) {
         kind(runtime.look(&"web".parse().expect("valid")).await),
         kind(runtime.holder("fleet-web.a").await),
         kind(runtime.create("fleet-web.a", &spec).await),
+        kind(runtime.put_files(&id, &[file("/a", 0o644, FileOwner::Root, b"")]).await),
         kind(runtime.start(&id).await),
         kind(runtime.signal(&id, "SIGTERM").await),
         kind(runtime.rename(&id, "fleet-web.b").await),

@@ -1,7 +1,7 @@
 //! The two worlds in which the promises are asked for.
 use crate::podman_world::{DEMO_IMAGE, PodmanWorld};
 use fleet_agent::domain::container::Process;
-use fleet_agent::domain::spec::CreateSpec;
+use fleet_agent::domain::spec::{CreateSpec, FileOwner};
 use fleet_agent::runtime::ContainerRuntime;
 use fleet_agent::runtime::fake::{FakeRuntime, Program, Registry};
 use fleet_agent::runtime::podman::PodmanRuntime;
@@ -28,6 +28,16 @@ pub const DEAD_REGISTRY_IMAGE: &str = "127.0.0.1:5000/demo:1";
 pub const DEVICE: &str = "d1";
 pub const PORT: u16 = 18080;
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
+    pub mode: u32,
+    pub uid: u64,
+    pub content: Vec<u8>,
+}
+
+/// The number of the user that every container here runs as.
+pub const USER: u64 = 1234;
+
 pub trait World: Send + Sync {
     type Runtime: ContainerRuntime;
     fn runtime(&self) -> &Self::Runtime;
@@ -40,6 +50,8 @@ pub trait World: Send + Sync {
     /// Whether the foreign container of that name still runs.
     fn foreign_runs(&self, name: &str) -> bool;
     fn volumes(&self) -> Vec<String>;
+    /// A file in a container, as somebody with root's rights finds it.
+    fn file(&self, name: &str, path: &str) -> Option<FoundFile>;
     /// A container's process and whatever watches over it die at once.
     fn kill_behind_the_back(&self, name: &str, process: Process);
     fn make_orphan(&mut self, name: &str);
@@ -127,6 +139,12 @@ impl World for Fake {
     fn volumes(&self) -> Vec<String> {
         self.runtime.volumes()
     }
+    fn file(&self, name: &str, path: &str) -> Option<FoundFile> {
+        let files = self.runtime.container(name)?.files;
+        let file = files.into_iter().find(|file| file.path == path)?;
+        let uid = if file.owner == FileOwner::Root { 0 } else { USER };
+        Some(FoundFile { mode: file.mode.into(), uid, content: file.content.reveal().to_vec() })
+    }
     fn kill_behind_the_back(&self, name: &str, _: Process) {
         self.runtime.kill_with_conmon(name);
     }
@@ -195,6 +213,22 @@ impl World for Podman {
     }
     fn volumes(&self) -> Vec<String> {
         self.world.podman(&["volume", "ls", "--quiet"]).lines().map(str::to_owned).collect()
+    }
+    fn file(&self, name: &str, path: &str) -> Option<FoundFile> {
+        // Not by the agent's way into a container: podman mounts it, and the file system tells.
+        let mounted = self.world.podman(&["mount", name]);
+        let mut command = self.world.inside("sh");
+        let script = format!("stat -c '%a %u' {mounted}{path} && cat {mounted}{path}");
+        let output = command.args(["-c", &script]).output().expect("sh exists");
+        self.world.podman(&["umount", name]);
+        let line = output.stdout.iter().position(|byte| *byte == b'\n')?;
+        let told = String::from_utf8(output.stdout[..line].to_vec()).expect("numbers");
+        let (mode, uid) = told.split_once(' ').expect("two columns");
+        Some(FoundFile {
+            mode: u32::from_str_radix(mode, 8).expect("octal"),
+            uid: uid.parse().expect("a number"),
+            content: output.stdout[line + 1..].to_vec(),
+        })
     }
     fn kill_behind_the_back(&self, _: &str, process: Process) {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).expect("alive");

@@ -5,7 +5,7 @@ use fleet_agent::bus::{self, BucketSpec, Bus, Followed, LinkState, Request, Serv
 use fleet_agent::domain::container::{Container, ContainerId, Process};
 use fleet_agent::domain::ledger::{self, Ledger, Record};
 use fleet_agent::domain::source::Snapshot;
-use fleet_agent::domain::spec::CreateSpec;
+use fleet_agent::domain::spec::{CreateSpec, PlacedFile};
 use fleet_agent::runtime::{self, ContainerRuntime, Hint, NameHolder, PullProgress, StopSettings};
 use fleet_agent::store::{LedgerStore, StateOwner, StoreError};
 use fleet_agent::tree::Parts;
@@ -130,6 +130,9 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
     async fn create(&self, name: &str, spec: &CreateSpec) -> runtime::Result<ContainerId> {
         self.1.passes("create");
         self.0.create(name, spec).await
+    }
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> runtime::Result<()> {
+        self.0.put_files(id, files).await
     }
     async fn start(&self, id: &ContainerId) -> runtime::Result<()> {
         self.0.start(id).await

@@ -13,6 +13,7 @@ mod chaos;
 mod convergence;
 mod crash_loop;
 mod crashes;
+mod files;
 mod identity;
 mod isolation;
 mod ledger;

@@ -1,6 +1,7 @@
 //! One service of a document.
+use super::places::Places;
 use super::report::{Field, Object, Report, quoted};
-use super::{Device, Network, Port, Protocol, Pull, Restart, Service, Volume, image, limits, path};
+use super::{Device, Network, Port, Protocol, Pull, Restart, Service, Volume, file, image, limits, path};
 use crate::names::label;
 use crate::{NameError, ServiceName};
 use serde_json::Value;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Fields that this version acts on.
-const BUILT: [&str; 16] = [
+const BUILT: [&str; 17] = [
     "name",
     "image",
     "command",
@@ -18,6 +19,7 @@ const BUILT: [&str; 16] = [
     "env",
     "ports",
     "volumes",
+    "files",
     "devices",
     "network",
     "resources",
@@ -28,7 +30,7 @@ const BUILT: [&str; 16] = [
 ];
 /// Fields of the contract that are refused until they are built: a device must not run a service
 /// without the limit, the secret or the check that its document asks for.
-const NOT_YET: [&str; 5] = ["files", "depends_on", "healthcheck", "registry_auth", "secrets"];
+const NOT_YET: [&str; 4] = ["depends_on", "healthcheck", "registry_auth", "secrets"];
 
 /// Longest name of a user or group: useradd(8)'s 32, with room for directory services.
 const MAX_USER: usize = 64;
@@ -48,6 +50,7 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
     refuse_not_yet(&object, report);
     let name = read_name(&object, &mut seen.names, report);
     let image = read_image(&object, report);
+    let mut places = Places::default();
     let service = Service {
         command: read_words(&object, "command", report),
         entrypoint: read_words(&object, "entrypoint", report),
@@ -59,7 +62,8 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
         log: limits::read_log(&object, report),
         network: read_network(&object, report),
         ports: read_ports(&object, &mut seen.ports, report),
-        volumes: read_volumes(&object, report),
+        volumes: read_volumes(&object, &mut places, report),
+        files: file::read(&object, &mut places, report),
         restart: read_choice(&object, "restart", &RESTARTS, report),
         pull: read_choice(&object, "pull", &PULLS, report),
         labels: read_labels(&object, report),
@@ -259,16 +263,19 @@ fn read_ports(
     ports
 }
 
-fn read_volumes(object: &Object<'_>, report: &mut Report) -> Vec<Volume> {
-    let mut places: BTreeMap<String, String> = BTreeMap::new();
+fn read_volumes(object: &Object<'_>, places: &mut Places, report: &mut Report) -> Vec<Volume> {
+    let mut mounted: BTreeMap<String, String> = BTreeMap::new();
     let mut volumes = Vec::new();
     for (volume, path) in read_each::<Volume>(object, "volumes", report) {
-        match places.get(&volume.place()) {
+        match mounted.get(&volume.place()) {
             Some(first) => {
                 let target = quoted(&volume.target);
                 report.problem(path, format!("{target} is already mounted over at {first}"));
             }
-            None => drop(places.insert(volume.place(), path)),
+            None => {
+                places.mount(&volume.target, path.clone());
+                mounted.insert(volume.place(), path);
+            }
         }
         volumes.push(volume);
     }

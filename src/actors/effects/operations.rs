@@ -1,6 +1,6 @@
 //! Single operations on the runtime. Each may be cut off at any await: whoever asks next looks at
 //! the runtime first.
-use super::short;
+use super::{files, short};
 use crate::domain::container::{Container, ContainerId, Process, Status};
 use crate::messages::effects::{Creation, Effect, Failure, Operation, Outcome};
 use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, RuntimeError, StopSettings};
@@ -38,6 +38,9 @@ async fn create(runtime: &dyn ContainerRuntime, creation: &Creation) -> Outcome 
     for volume in &creation.volumes {
         runtime.ensure_volume(volume, &creation.labels).await.map_err(failure)?;
     }
+    if !creation.files.is_empty() {
+        return files::create(runtime, creation).await;
+    }
     match runtime.create(&creation.name, &creation.spec).await {
         Ok(id) => Ok(created(creation, id)),
         Err(error) if error.kind == ErrorKind::NameInUse => name_in_use(runtime, creation).await,
@@ -60,7 +63,7 @@ async fn name_in_use(runtime: &dyn ContainerRuntime, creation: &Creation) -> Out
     }
 }
 
-fn name_conflict(name: &str, holder: &ContainerId) -> Failure {
+pub(super) fn name_conflict(name: &str, holder: &ContainerId) -> Failure {
     Failure::NameConflict {
         message: format!(
             "container {} has the name {name} and is not managed by this agent; \
@@ -83,7 +86,7 @@ async fn rename(runtime: &dyn ContainerRuntime, id: ContainerId, to: String) -> 
     }
 }
 
-fn created(creation: &Creation, id: ContainerId) -> Effect {
+pub(super) fn created(creation: &Creation, id: ContainerId) -> Effect {
     Effect::Created { id, name: creation.name.clone(), digest: creation.digest.clone() }
 }
 

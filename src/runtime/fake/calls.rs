@@ -7,7 +7,7 @@ use super::state::State;
 use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
-use crate::domain::spec::CreateSpec;
+use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, StopSettings};
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
@@ -133,6 +133,11 @@ impl ContainerRuntime for FakeRuntime {
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId> {
         let (named, spec) = (name.to_owned(), spec.clone());
         self.call(Op::Create, name, move |state| state.create(&named, &spec)).await
+    }
+
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> Result<()> {
+        let (which, files) = (id.clone(), files.to_vec());
+        self.call(Op::PutFiles, id.as_str(), move |state| state.put_files(&which, files)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Result<()> {

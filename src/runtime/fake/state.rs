@@ -2,6 +2,7 @@
 use super::faults::Faults;
 use super::program::{Exit, Program, Registry};
 use crate::domain::container::{Container, ContainerId, Process, Status};
+use crate::domain::spec::PlacedFile;
 use crate::runtime::identity::identity;
 use crate::runtime::{Hint, StopSettings};
 use fleet_contracts::names::label;
@@ -27,6 +28,8 @@ pub(super) struct Found {
     /// Signals that came while it was frozen.
     pub(super) unheard: Vec<String>,
     pub(super) started_at: Option<Timestamp>,
+    /// What was put into it, by path.
+    pub(super) files: BTreeMap<String, PlacedFile>,
 }
 
 pub(super) struct Image {
@@ -110,6 +113,7 @@ impl State {
             is_unstartable: false,
             unheard: Vec::new(),
             started_at: Some(self.now()),
+            files: BTreeMap::new(),
         };
         self.insert(found)
     }

@@ -46,7 +46,8 @@ fn one_error_names_every_bad_field() {
              "volumes": ["data", "data:rel"], "labels": {"io.fleet.device": "me"}},
             {"name": "db", "image": "oci-archive:/srv/db.tar", "command": "run me", "network": "fleet-shop",
              "devices": ["/etc/passwd"], "resources": {"memory_mb": 1.5, "cpus": 0, "pids": -1},
-             "working_dir": "srv", "log": {"max_size_mb": "10"}}],
+             "working_dir": "srv", "log": {"max_size_mb": "10"},
+             "files": [{"path": "/etc/a", "content": 5}, {"path": "/etc/a/b", "content": "", "mode": "rw"}]}],
         "lifecycle": {"stop_signal": "SIGSTOP", "grace_period_s": 86401}}})
     .to_string();
     let all = problems(document.as_bytes());
@@ -75,6 +76,9 @@ fn one_error_names_every_bad_field() {
             "data.services[2].resources.pids",
             "data.services[2].log.max_size_mb",
             "data.services[2].network",
+            "data.services[2].files[0].content",
+            "data.services[2].files[1].path",
+            "data.services[2].files[1].mode",
             "data.lifecycle.stop_signal",
             "data.lifecycle.grace_period_s",
         ],
@@ -169,7 +173,7 @@ fn fields_not_built_yet_count_as_absent_at_their_default() {
 
 #[test]
 fn each_field_not_built_yet_is_refused_by_its_path() {
-    let set = json!({"files": [1], "depends_on": [1], "healthcheck": {"test": []}, "registry_auth": "x",
+    let set = json!({"depends_on": [1], "healthcheck": {"test": []}, "registry_auth": "x",
         "secrets": [1]});
     for (field, value) in set.as_object().unwrap() {
         let problem = only_problem(&service_with(json!({field: value})));
