@@ -10,6 +10,7 @@ use crate::store::disk::DiskLedger;
 use crate::store::lock::{LockError, StateLock};
 use crate::supervision::Ended;
 use crate::tree::{self, Parts};
+use crate::vault::disk::DiskVault;
 use crate::watchdog::breadcrumb::{self, Breadcrumb, LastCrash};
 use crate::watchdog::ends::{self, Ends};
 use crate::watchdog::{self, Deeds, Limits, Vitals, last_words};
@@ -153,6 +154,11 @@ fn parts(
         identity,
         runtime,
         bus,
+        vault: Arc::new(DiskVault::new(
+            &config.runtime.secrets_dir,
+            &config.runtime.registry_auth_dir,
+            &agent.state_dir,
+        )),
         store: Arc::new(DiskLedger::new(&agent.state_dir)?),
         owner: lock,
         inventory: inventory::read(&agent.state_dir),

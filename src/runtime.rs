@@ -6,6 +6,7 @@ pub mod podman;
 pub mod process;
 
 use crate::domain::container::{Container, ContainerId, Process};
+use crate::domain::hidden::RegistryCredential;
 use crate::domain::spec::{CreateSpec, PlacedFile};
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
@@ -144,9 +145,14 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// The id of an image that is on the device.
     async fn image(&self, reference: &str) -> Result<Option<String>>;
 
-    /// Pulls an image. The stream ends after the last item; an `Err` item is the last. It never
+    /// Fetches an image from its registry, with a credential where one is given, or from the archive that the
+    /// reference names (`ImageMissing` when that file is not there). The stream ends after the last item; an `Err` item is the last. It never
     /// ends by itself when the registry stalls: the caller keeps the deadline. Dropping it cancels.
-    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>>;
+    async fn pull(
+        &self,
+        reference: &str,
+        credential: Option<&RegistryCredential>,
+    ) -> Result<BoxStream<'static, Result<PullProgress>>>;
 
     /// Hints from the runtime's event stream, until it ends or fails.
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>>;

@@ -24,6 +24,8 @@ pub mod label {
     pub const SERVICE: &str = "io.fleet.service";
     pub const SPEC_DIGEST: &str = "io.fleet.spec-digest";
     pub const REVISION: &str = "io.fleet.revision";
+    /// Tells the values of secrets that say `reload` from others, and nothing else of them.
+    pub const SECRETS_VERSION: &str = "io.fleet.secrets-version";
 }
 
 /// Why a name was refused.
@@ -91,6 +93,12 @@ fn is_dns_label(s: &str) -> bool {
         && !s.ends_with('-')
 }
 
+/// One plain file name: nothing that leads out of a directory, and nothing hidden.
+fn is_value_name(s: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    (1..=128).contains(&s.len()) && s.bytes().all(plain) && !s.starts_with('.')
+}
+
 name!(
     /// A device's id: one NATS token, 1 to 64 of `A-Z a-z 0-9 _ -`.
     DeviceId, "device id", "use 1 to 64 of A-Z a-z 0-9 _ -", is_device_id
@@ -102,6 +110,12 @@ name!(
 name!(
     /// A service's name: a DNS label (RFC 1123), 1 to 63 of `a-z 0-9 -`, no `-` at either end.
     ServiceName, "service name", "use 1 to 63 of a-z 0-9 -, without - at either end", is_dns_label
+);
+
+name!(
+    /// The name of a secret or a registry credential that is kept on the device: 1 to 128 of `A-Z a-z 0-9 _ . -`,
+    /// no `.` first.
+    ValueName, "name of a value", "use 1 to 128 of A-Z a-z 0-9 _ . -, without . at the begin", is_value_name
 );
 
 /// Which of a slot's possible names a container bears.

@@ -1,4 +1,5 @@
 //! What was observed of a container.
+use super::hidden::SecretsVersion;
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use std::fmt;
 
@@ -87,6 +88,8 @@ pub struct Container {
     pub service: ServiceName,
     /// None where the label is missing: then it equals no desired spec.
     pub digest: Option<SpecDigest>,
+    /// Of the values that its reloaded secrets had when it was made. None: it has none of these.
+    pub secrets: Option<SecretsVersion>,
     pub status: Status,
     pub image_id: Option<String>,
     pub started_at: Option<Timestamp>,

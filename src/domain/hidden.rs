@@ -22,3 +22,25 @@ impl fmt::Debug for Hidden {
         f.write_str("…")
     }
 }
+
+/// What a registry wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryCredential {
+    pub user: String,
+    pub password: Hidden,
+    /// Takes the place of the password where the registry gave one.
+    pub identity_token: Option<Hidden>,
+}
+
+/// Tells one set of secret values from another, and nothing else of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretsVersion(Arc<str>);
+
+impl SecretsVersion {
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

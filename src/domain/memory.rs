@@ -95,6 +95,13 @@ impl Memory {
         self.trouble = None;
     }
 
+    /// Its secrets have other values now: what failed may have failed because of the former ones.
+    pub fn new_secrets(&mut self) {
+        self.prepares.forget();
+        self.starts.forget();
+        self.trouble = None;
+    }
+
     pub fn readiness(&self, policy: Pull, now: Moment) -> Readiness {
         if self.blocked || self.image == Image::Pulling {
             return Readiness::Wait(None);

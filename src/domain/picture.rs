@@ -2,6 +2,7 @@
 use super::backoff::{Backoff, Dice};
 use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
+use super::hidden::SecretsVersion;
 use super::memory::{About, Image, Memory, Trouble};
 use super::plan::{Action, Cause, Rest, Step, View, plan, vacate};
 use super::report::{self, Complaint, SlotFacts};
@@ -52,6 +53,16 @@ pub struct Setback {
     pub unsure: bool,
 }
 
+/// A container that was just created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    pub id: ContainerId,
+    pub name: String,
+    pub digest: SpecDigest,
+    /// Of the values that its reloaded secrets had.
+    pub secrets: Option<SecretsVersion>,
+}
+
 /// Why nothing can be seen, and when somebody looks again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blinded {
@@ -92,6 +103,8 @@ struct Slot {
     touched: Moment,
     /// Nothing is planned before a look that began after `touched`.
     unsure: bool,
+    /// Of its reloaded secrets, as they were when they were read last.
+    secrets: Option<SecretsVersion>,
 }
 
 impl Picture {
@@ -133,6 +146,7 @@ impl Picture {
             let same = matches!(&before, Order::Run(old) if old.targets.get(name).is_some_and(|t| t.digest == target.digest));
             if !same {
                 slot.memory.new_target();
+                slot.secrets = None;
                 obsolete.push(Lane::Image(name.clone()));
             }
         }
@@ -347,15 +361,19 @@ impl Picture {
     fn view(&self, service: &ServiceName) -> View {
         let mut view = View::default();
         let named = |role| container_name(&self.name, service, role);
-        for container in self.containers.values().filter(|c| c.service == *service) {
+        for seen in self.containers.values().filter(|c| c.service == *service) {
+            let mut container = seen.clone();
+            if self.has_former_secrets(seen) {
+                container.digest = None;
+            }
             if container.name == named(Role::Main) {
-                view.main = Some(container.clone());
+                view.main = Some(container);
             } else if container.name == named(Role::Next) {
-                view.next = Some(container.clone());
+                view.next = Some(container);
             } else if container.name == named(Role::Draft) {
-                view.draft = Some(container.clone());
+                view.draft = Some(container);
             } else {
-                view.others.push(container.clone());
+                view.others.push(container);
             }
         }
         view
@@ -384,6 +402,7 @@ fn about(action: &Action) -> About {
 }
 
 mod outcomes;
+mod secrets;
 mod telling;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 use fleet_contracts::desired::{Device, Port, Resources};
 use std::collections::BTreeMap;
 
-/// Everything a runtime needs to create one container. Complete: nothing is filled in later.
+/// Everything a runtime needs to create one container. Complete but for the values of secrets, which are read
+/// from the device when it is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateSpec {
     pub image: String,
@@ -11,6 +12,8 @@ pub struct CreateSpec {
     pub working_dir: Option<String>,
     pub user: Option<String>,
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are nobody else's to see; UTF-8 without NUL.
+    pub hidden_env: BTreeMap<String, Hidden>,
     pub ports: Vec<Port>,
     pub mounts: Vec<Mount>,
     pub devices: Vec<Device>,
@@ -118,6 +121,7 @@ impl Owner<'_> {
             working_dir: service.working_dir.clone(),
             user: service.user.clone(),
             env: service.env.clone(),
+            hidden_env: BTreeMap::new(),
             ports: service.ports.clone(),
             mounts: service.volumes.iter().map(|volume| self.mount(volume)).collect(),
             devices: service.devices.clone(),

@@ -3,6 +3,7 @@
 //! [`FakeRuntime`] is both the runtime and the handle on its world; clones share the world.
 use super::{ErrorKind, RuntimeError};
 use crate::domain::container::{ContainerId, Process, Status};
+use crate::domain::hidden::Hidden;
 use crate::domain::spec::PlacedFile;
 use fleet_contracts::DeviceId;
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ pub struct FakeContainer {
     pub status: Status,
     /// What was put into it.
     pub files: Vec<PlacedFile>,
+    /// Its variables from secrets.
+    pub hidden_env: BTreeMap<String, Hidden>,
 }
 
 /// What tests do to the world behind the runtime's back.
@@ -258,6 +261,7 @@ impl Found {
             labels: self.labels.clone(),
             status: self.status,
             files: self.files.values().cloned().collect(),
+            hidden_env: self.hidden_env.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! kept that matters: podman's service may go and come between any two calls.
 use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, StopSettings};
 use crate::domain::container::{Container, ContainerId, Process};
+use crate::domain::hidden::RegistryCredential;
 use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::process;
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use bollard::query_parameters::{
     StartContainerOptions,
 };
 use errors::Failure;
+use fleet_contracts::desired::archive_path;
 use fleet_contracts::device::RuntimeInfo;
 use fleet_contracts::{DeploymentName, DeviceId};
 use futures_util::stream::BoxStream;
@@ -28,6 +30,7 @@ mod errors;
 mod facts;
 mod files;
 mod hints;
+mod images;
 mod networks;
 mod observe;
 mod paths;
@@ -103,7 +106,8 @@ impl ContainerRuntime for PodmanRuntime {
         within(LONG, Operation::Create, name, async {
             self.host_paths_exist(spec).await?;
             let options = CreateContainerOptionsBuilder::new().name(name).build();
-            let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await?;
+            let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await;
+            let created = created.map_err(|error| Failure::from(error).hiding(spec.hidden_env.values()))?;
             Ok(ContainerId::new(&created.id))
         })
         .await
@@ -181,11 +185,19 @@ impl ContainerRuntime for PodmanRuntime {
     }
 
     async fn image(&self, reference: &str) -> Result<Option<String>> {
-        within(SHORT, Operation::Image, reference, self.observer.image(reference)).await
+        within(SHORT, Operation::Image, reference, self.observer.image(&images::local(reference))).await
     }
 
-    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>> {
-        pull::pull(&self.socket, reference).map_err(|failure| failure.during(Operation::Pull, reference))
+    async fn pull(
+        &self,
+        reference: &str,
+        credential: Option<&RegistryCredential>,
+    ) -> Result<BoxStream<'static, Result<PullProgress>>> {
+        match archive_path(reference) {
+            Some(path) => images::load(&self.socket, reference, path).await,
+            None => pull::pull(&self.socket, reference, credential)
+                .map_err(|failure| failure.during(Operation::Pull, reference)),
+        }
     }
 
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {

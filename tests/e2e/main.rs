@@ -51,5 +51,7 @@ mod nats_world;
 mod podman_proxy;
 #[path = "../support/podman_world.rs"]
 mod podman_world;
+#[path = "../support/private_registry.rs"]
+mod private_registry;
 #[path = "../support/registry.rs"]
 mod registry;

@@ -1,9 +1,10 @@
 //! The promises, each a function over any world.
+use crate::private_registry;
 use crate::worlds::{
     ABSENT_IMAGE, DEAD_REGISTRY_IMAGE, DEVICE, Demo, FoundFile, USER, World, device, port, spec,
 };
 use fleet_agent::domain::container::{Container, ContainerId, Process, Status};
-use fleet_agent::domain::hidden::Hidden;
+use fleet_agent::domain::hidden::{Hidden, RegistryCredential};
 use fleet_agent::domain::spec::{CreateSpec, FileOwner, Mount, PlacedFile};
 use fleet_agent::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, Result};
 use fleet_contracts::names::label;
@@ -243,6 +244,70 @@ pub async fn files_are_in_a_container_before_it_starts_with_their_mode_and_owner
     assert_eq!(kind(world.runtime().put_files(&nobody, &[any]).await), ErrorKind::NotFound);
 }
 
+pub async fn a_hidden_variable_is_in_the_programs_environment<W: World>(world: W) {
+    let value = "two words, \"quoted\" = and\na line";
+    let hidden_env = BTreeMap::from([("PASSWORD".into(), Hidden::new(value.as_bytes()))]);
+    let spec = CreateSpec { hidden_env, ..spec(&world, Demo::Obeys, "web", "a") };
+    let id = created(&world, "fleet-web.a", &spec).await;
+    world.runtime().start(&id).await.expect("started");
+    let process = process(&seen(&world, &id).await);
+    assert_eq!(world.variable("fleet-web.a", process, "PASSWORD").as_deref(), Some(value));
+    assert!(!format!("{spec:?}").contains("quoted"), "it is not shown by accident");
+}
+
+async fn pulled<W: World>(world: &W, reference: &str, credential: Option<&RegistryCredential>) -> Result<()> {
+    let mut items = world.runtime().pull(reference, credential).await?;
+    let ends = async {
+        while let Some(item) = items.next().await {
+            item?;
+        }
+        Ok(())
+    };
+    soon("the pull ends", ends).await
+}
+
+pub async fn an_archives_image_is_there_once_it_was_loaded_and_runs<W: World>(world: W) {
+    for (format, name) in [("oci-archive", "fleet-web.a"), ("docker-archive", "fleet-web.b")] {
+        let image = world.archive(format);
+        let spec = CreateSpec { image: image.clone(), ..spec(&world, Demo::Obeys, "web", "a") };
+        assert_eq!(world.runtime().image(&image).await, Ok(None), "{format}");
+        assert_eq!(kind(world.runtime().create(name, &spec).await), ErrorKind::ImageMissing, "{format}");
+        pulled(&world, &image, None).await.expect("loaded");
+        let there = world.runtime().image(&image).await.expect("asked");
+        assert!(there.is_some(), "{format}");
+        let id = created(&world, name, &spec).await;
+        assert_eq!(seen(&world, &id).await.image_id, there, "{format}");
+        pulled(&world, &image, None).await.expect("loaded again");
+        world.user_removes(name);
+        world.forget_images();
+    }
+}
+
+pub async fn an_archive_that_is_missing_or_broken_ends_in_one_error_that_says_which<W: World>(world: W) {
+    let broken = world.broken_archive();
+    assert_eq!(kind(pulled(&world, &broken, None).await), ErrorKind::Pull);
+    let missing = world.missing_archive();
+    let error = pulled(&world, &missing, None).await.expect_err("missing");
+    assert_eq!(error.kind, ErrorKind::ImageMissing);
+    assert!(error.to_string().contains(&missing), "{error}");
+}
+
+pub async fn a_private_registry_gives_its_image_only_to_who_shows_the_right_password<W: World>(mut world: W) {
+    let image = world.private_image();
+    let credential = |password: &str| RegistryCredential {
+        user: private_registry::USER.into(),
+        password: Hidden::new(password.as_bytes()),
+        identity_token: None,
+    };
+    assert_eq!(kind(pulled(&world, &image, None).await), ErrorKind::RegistryAuth);
+    let error = pulled(&world, &image, Some(&credential("wrong-one"))).await.expect_err("refused");
+    assert_eq!(error.kind, ErrorKind::RegistryAuth, "{error}");
+    assert!(!error.to_string().contains("wrong-one"), "{error}");
+    assert_eq!(world.runtime().image(&image).await, Ok(None));
+    pulled(&world, &image, Some(&credential(private_registry::PASSWORD))).await.expect("pulled");
+    assert!(world.runtime().image(&image).await.expect("asked").is_some());
+}
+
 pub async fn networks_and_volumes_are_made_once_and_the_volume_outlives_its_container<W: World>(world: W) {
     let runtime = world.runtime();
     for _ in 0..2 {
@@ -336,7 +401,7 @@ async fn next(hints: &mut BoxStream<'static, Result<Hint>>, what: &str) {
 }
 
 pub async fn a_pull_from_a_registry_that_is_not_there_ends_in_one_error<W: World>(world: W) {
-    let pull = world.runtime().pull(DEAD_REGISTRY_IMAGE).await.expect("begins");
+    let pull = world.runtime().pull(DEAD_REGISTRY_IMAGE, None).await.expect("begins");
     let items: Vec<_> = soon("the end of the pull", pull.collect()).await;
     let (last, before) = items.split_last().expect("at least the error");
     assert!(before.iter().all(Result::is_ok));
@@ -375,7 +440,7 @@ pub async fn a_missing_socket_is_unreachable_in_every_call<W: World>(world: W) {
         kind(runtime.image("localhost/demo:1").await),
     ];
     assert!(errors.iter().all(|kind| *kind == ErrorKind::Unreachable), "{errors:?}");
-    assert_eq!(kind(first(runtime.pull("localhost/demo:1").await).await), ErrorKind::Unreachable);
+    assert_eq!(kind(first(runtime.pull("localhost/demo:1", None).await).await), ErrorKind::Unreachable);
     assert_eq!(kind(first(runtime.hints().await).await), ErrorKind::Unreachable);
 }
 

@@ -3,6 +3,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fleet_agent::bus::{self, BucketSpec, Bus, Followed, LinkState, Request, ServiceSpec};
 use fleet_agent::domain::container::{Container, ContainerId, Process};
+use fleet_agent::domain::hidden::RegistryCredential;
 use fleet_agent::domain::ledger::{self, Ledger, Record};
 use fleet_agent::domain::source::Snapshot;
 use fleet_agent::domain::spec::{CreateSpec, PlacedFile};
@@ -170,8 +171,9 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
     async fn pull(
         &self,
         reference: &str,
+        credential: Option<&RegistryCredential>,
     ) -> runtime::Result<BoxStream<'static, runtime::Result<PullProgress>>> {
-        self.0.pull(reference).await
+        self.0.pull(reference, credential).await
     }
     async fn hints(&self) -> runtime::Result<BoxStream<'static, runtime::Result<Hint>>> {
         self.0.hints().await

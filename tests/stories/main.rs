@@ -24,6 +24,7 @@ mod pulls;
 mod reconcile;
 mod reporting;
 mod runtime_faults;
+mod secrets;
 mod source;
 mod updates;
 mod watchdog;

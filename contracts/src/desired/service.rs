@@ -1,7 +1,9 @@
 //! One service of a document.
 use super::places::Places;
 use super::report::{Field, Object, Report, quoted};
-use super::{Device, Network, Port, Protocol, Pull, Restart, Service, Volume, file, image, limits, path};
+use super::{
+    Device, Network, Port, Protocol, Pull, Restart, Service, Volume, file, image, limits, path, secret,
+};
 use crate::names::label;
 use crate::{NameError, ServiceName};
 use serde_json::Value;
@@ -9,7 +11,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Fields that this version acts on.
-const BUILT: [&str; 17] = [
+const BUILT: [&str; 19] = [
     "name",
     "image",
     "command",
@@ -26,11 +28,13 @@ const BUILT: [&str; 17] = [
     "log",
     "restart",
     "pull",
+    "registry_auth",
+    "secrets",
     "labels",
 ];
 /// Fields of the contract that are refused until they are built: a device must not run a service
 /// without the limit, the secret or the check that its document asks for.
-const NOT_YET: [&str; 4] = ["depends_on", "healthcheck", "registry_auth", "secrets"];
+const NOT_YET: [&str; 2] = ["depends_on", "healthcheck"];
 
 /// Longest name of a user or group: useradd(8)'s 32, with room for directory services.
 const MAX_USER: usize = 64;
@@ -51,12 +55,12 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
     let name = read_name(&object, &mut seen.names, report);
     let image = read_image(&object, report);
     let mut places = Places::default();
+    let env = read_env(&object, report);
     let service = Service {
         command: read_words(&object, "command", report),
         entrypoint: read_words(&object, "entrypoint", report),
         working_dir: read_working_dir(&object, report),
         user: read_user(&object, report),
-        env: read_env(&object, report),
         devices: read_devices(&object, report),
         resources: limits::read_resources(&object, report),
         log: limits::read_log(&object, report),
@@ -66,7 +70,10 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
         files: file::read(&object, &mut places, report),
         restart: read_choice(&object, "restart", &RESTARTS, report),
         pull: read_choice(&object, "pull", &PULLS, report),
+        registry_auth: object.get("registry_auth").and_then(|field| secret::read_name(&field, report)),
+        secrets: secret::read(&object, &env, &mut places, report),
         labels: read_labels(&object, report),
+        env,
         name: name?,
         image: image.unwrap_or_default(),
     };

@@ -2,8 +2,10 @@
 //! the runtime first.
 use super::{files, short};
 use crate::domain::container::{Container, ContainerId, Process, Status};
-use crate::messages::effects::{Creation, Effect, Failure, Operation, Outcome};
+use crate::domain::hidden::SecretsVersion;
+use crate::messages::effects::{Creation, Effect, Failure, Made, Operation, Outcome};
 use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, RuntimeError, StopSettings};
+use fleet_contracts::names::label;
 use fleet_contracts::state::Code;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -24,7 +26,7 @@ pub async fn perform(runtime: &dyn ContainerRuntime, operation: Operation) -> Ou
         Operation::RemoveNetwork(name) => {
             runtime.remove_network(&name).await.map(|()| Effect::NetworkRemoved).map_err(failure)
         }
-        Operation::Pull { image } => Err(Failure::Refused {
+        Operation::Pull { image, .. } => Err(Failure::Refused {
             code: Code::Internal,
             message: format!("the pull of {image} was asked for in a container's lane"),
         }),
@@ -87,7 +89,13 @@ async fn rename(runtime: &dyn ContainerRuntime, id: ContainerId, to: String) -> 
 }
 
 pub(super) fn created(creation: &Creation, id: ContainerId) -> Effect {
-    Effect::Created { id, name: creation.name.clone(), digest: creation.digest.clone() }
+    let version = creation.spec.labels.get(label::SECRETS_VERSION);
+    Effect::Created(Made {
+        id,
+        name: creation.name.clone(),
+        digest: creation.digest.clone(),
+        secrets: version.map(|text| SecretsVersion::new(text)),
+    })
 }
 
 async fn start(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {

@@ -23,6 +23,7 @@ fn container(id: &str, digest: &str, status: Status) -> Container {
         service: "web".parse().unwrap(),
         digest: Some(SpecDigest::from_hex(digest)),
         status,
+        secrets: None,
         image_id: None,
         started_at: None,
     }

@@ -7,6 +7,7 @@ use super::state::State;
 use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
+use crate::domain::hidden::RegistryCredential;
 use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, StopSettings};
 use async_trait::async_trait;
@@ -216,8 +217,12 @@ impl ContainerRuntime for FakeRuntime {
         .await
     }
 
-    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>> {
-        let named = reference.to_owned();
+    async fn pull(
+        &self,
+        reference: &str,
+        credential: Option<&RegistryCredential>,
+    ) -> Result<BoxStream<'static, Result<PullProgress>>> {
+        let (named, credential) = (reference.to_owned(), credential.cloned());
         let asked = self.call(Op::Pull, reference, move |state| {
             state.journal.push(format!("pull {named}"));
             Ok(state.registry.get(&named).cloned())
@@ -227,7 +232,8 @@ impl ContainerRuntime for FakeRuntime {
             Err(error) => stream::iter([Err(error)]).boxed(),
             Ok(registry) => {
                 let unknown = || Registry::fails(ErrorKind::Pull, "manifest unknown");
-                pulling(self.world.clone(), reference.to_owned(), registry.unwrap_or_else(unknown))
+                let registry = registry.unwrap_or_else(unknown).seeing(credential.as_ref());
+                pulling(self.world.clone(), reference.to_owned(), registry)
             }
         })
     }

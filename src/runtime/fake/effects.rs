@@ -39,6 +39,7 @@ impl State {
             unheard: Vec::new(),
             started_at: None,
             files: BTreeMap::new(),
+            hidden_env: spec.hidden_env.clone(),
         };
         self.journal.push(format!("create {name}"));
         Ok(self.insert(found))

@@ -2,6 +2,7 @@
 use super::faults::Faults;
 use super::program::{Exit, Program, Registry};
 use crate::domain::container::{Container, ContainerId, Process, Status};
+use crate::domain::hidden::Hidden;
 use crate::domain::spec::PlacedFile;
 use crate::runtime::identity::identity;
 use crate::runtime::{Hint, StopSettings};
@@ -30,6 +31,7 @@ pub(super) struct Found {
     pub(super) started_at: Option<Timestamp>,
     /// What was put into it, by path.
     pub(super) files: BTreeMap<String, PlacedFile>,
+    pub(super) hidden_env: BTreeMap<String, Hidden>,
 }
 
 pub(super) struct Image {
@@ -114,6 +116,7 @@ impl State {
             unheard: Vec::new(),
             started_at: Some(self.now()),
             files: BTreeMap::new(),
+            hidden_env: BTreeMap::new(),
         };
         self.insert(found)
     }

@@ -18,7 +18,8 @@ impl PodmanRuntime {
             let archive = archive(&of_owner).map_err(|error| Failure::Unreadable(error.to_string()))?;
             let options = UploadToContainerOptionsBuilder::new().path("/").copy_uidgid(chown).build();
             let body = bollard::body_full(archive.into());
-            self.docker(LONG)?.upload_to_container(id.as_str(), Some(options), body).await?;
+            let put = self.docker(LONG)?.upload_to_container(id.as_str(), Some(options), body).await;
+            put.map_err(|error| Failure::from(error).hiding(files.iter().map(|file| &file.content)))?;
         }
         Ok(())
     }
