@@ -25,14 +25,23 @@ fn service() -> impl Strategy<Value = Fields> {
     let restart = optional(proptest::sample::select(vec!["on-failure", "never"]));
     let device = optional(word().prop_map(|name| vec![format!("/dev/{name}:/dev/x:r")]));
     let cpus = optional((1_u32..=10_000).prop_map(|cents| json!({"cpus": f64::from(cents) / 100.0})));
-    let place = (optional(word()), optional(word()), device, cpus);
+    let files = optional(
+        ("\\PC{0,9}", "0[0-7]{3}")
+            .prop_map(|(content, mode)| json!([{"path": "/f", "content": content, "mode": mode}])),
+    );
+    let secrets = optional(
+        (word(), any::<bool>())
+            .prop_map(|(name, reload)| json!([{"name": name, "env": "1", "reload": reload}])),
+    );
+    let place = (optional(word()), optional(word()), device, cpus, files, secrets, optional(word()));
     (word(), words(), words(), map(), ports, volumes, restart, map(), place).prop_map(
         |(image, command, entrypoint, env, ports, volumes, restart, labels, place)| {
-            let (user, network, devices, resources) = place;
+            let (user, network, devices, resources, files, secrets, registry_auth) = place;
             let network = network.map(|name| format!("n-{name}"));
             let all = json!({"name": "web", "image": image, "command": command, "entrypoint": entrypoint,
                 "env": env, "ports": ports, "volumes": volumes, "restart": restart, "labels": labels,
-                "user": user, "network": network, "devices": devices, "resources": resources});
+                "user": user, "network": network, "devices": devices, "resources": resources, "files": files,
+                "secrets": secrets, "registry_auth": registry_auth});
             all.as_object().unwrap().clone().into_iter().filter(|(_, value)| !value.is_null()).collect()
         },
     )

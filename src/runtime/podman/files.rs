@@ -33,7 +33,9 @@ fn archive(files: &[&PlacedFile]) -> std::io::Result<Vec<u8>> {
         header.set_entry_type(tar::EntryType::Regular);
         header.set_size(content.len() as u64);
         header.set_mode(file.mode.into());
-        (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         archive.append_data(&mut header, file.path.trim_start_matches('/'), content)?;
     }
     archive.into_inner()
