@@ -4,6 +4,7 @@
 //! * [`fake`]: the same promises in memory, for tests; `tests/bus_contract.rs` holds both to them
 pub mod fake;
 pub mod nats;
+mod offered;
 
 use crate::domain::source::{Entry, Snapshot};
 use async_trait::async_trait;
@@ -124,7 +125,8 @@ pub trait Bus: Send + Sync + 'static {
     /// Core NATS, fire and forget; dropped when not connected.
     async fn publish(&self, subject: &str, payload: Bytes) -> Result<()>;
 
-    /// Offers the verbs as a NATS micro service, until the stream is dropped.
+    /// Offers the verbs as a NATS micro service, until the stream is dropped and nobody asked for it again
+    /// within a few seconds: what is requested meanwhile waits for the next reader.
     async fn serve(&self, service: &ServiceSpec) -> Result<BoxStream<'static, Request>>;
 
     /// Sends what is queued and closes the connection, within `budget`.

@@ -5,6 +5,8 @@
 //! * [`hidden`]: bytes that nobody sees by accident
 //! * [`identity`]: whether another device goes by this one's name
 //! * [`plan`]: the next step of one service slot
+//! * [`order`]: which service comes before which
+//! * [`health`]: whether a service works, by its own check
 //! * [`memory`], [`backoff`]: what a slot remembers between steps, and how long it waits
 //! * [`picture`]: one deployment: its slots, what is seen in them, what is being done
 //! * [`report`], [`overlay`]: from slots to the published state
@@ -12,11 +14,13 @@ pub mod backoff;
 pub mod book;
 pub mod container;
 pub mod desired;
+pub mod health;
 pub mod hidden;
 pub mod identity;
 pub mod judge;
 pub mod ledger;
 pub mod memory;
+pub mod order;
 pub mod overlay;
 pub mod picture;
 pub mod plan;

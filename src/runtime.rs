@@ -13,6 +13,7 @@ use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
 use futures_util::stream::BoxStream;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub use operation::Operation;
 
@@ -68,7 +69,19 @@ pub enum NameHolder {
 pub struct StopSettings {
     /// By name, or by number where the runtime knows only that.
     pub signal: String,
-    pub grace: std::time::Duration,
+    pub grace: Duration,
+}
+
+/// How a command in a container went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Run {
+    Ended {
+        code: i64,
+        /// The end of what it said, on one line; at most 200 characters.
+        said: String,
+    },
+    /// It did not end within its limit, and was killed as far as that is possible.
+    TooLong,
 }
 
 /// How a pull goes on; each item is progress.
@@ -153,6 +166,10 @@ pub trait ContainerRuntime: Send + Sync + 'static {
         reference: &str,
         credential: Option<&RegistryCredential>,
     ) -> Result<BoxStream<'static, Result<PullProgress>>>;
+
+    /// Runs a command in a container that runs, and waits for its end for at most `limit`. A program that is not
+    /// there ends with code 126 or 127. Refused in a container that does not run.
+    async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> Result<Run>;
 
     /// Hints from the runtime's event stream, until it ends or fails.
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>>;

@@ -69,6 +69,7 @@ macro_rules! of_the_real_bus {
             a_value_whose_key_was_purged_is_a_marker
             many_and_large_values_arrive_whole
             the_service_is_found_by_its_name
+            a_service_whose_reader_is_replaced_after_every_request_answers_each
             a_request_that_wants_no_answer_has_no_reply_subject
             a_rotated_token_is_picked_up
             a_missing_token_file_is_told

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 mod canonical;
 mod device;
 mod file;
+mod healthcheck;
 mod image;
 mod json;
 mod limits;
 mod network;
+mod order;
 mod parse;
 mod path;
 mod places;
@@ -64,6 +66,11 @@ pub struct Service {
     pub devices: Vec<Device>,
     #[serde(skip_serializing_if = "is_default")]
     pub network: Network,
+    /// Without doubles, and never in a circle within a document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Dependency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
     #[serde(skip_serializing_if = "is_default")]
     pub resources: Resources,
     #[serde(skip_serializing_if = "is_default")]
@@ -209,6 +216,53 @@ pub enum Network {
     Named(String),
 }
 
+/// Another service of the document that comes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dependency {
+    pub service: ServiceName,
+    #[serde(skip_serializing_if = "is_default")]
+    pub condition: Condition,
+}
+
+/// What has to be so before the dependent starts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    #[default]
+    Started,
+    /// Its check passed.
+    Healthy,
+    /// It exited with 0.
+    Completed,
+}
+
+/// A command that the agent runs in the container to learn whether it works. The words are those of Docker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Healthcheck {
+    pub test: Probe,
+    /// Seconds from the end of one check to the begin of the next; 1 to 86 400.
+    #[serde(skip_serializing_if = "is_default_interval")]
+    pub interval_s: u32,
+    /// Seconds after which a check has failed; 1 to 3600.
+    #[serde(skip_serializing_if = "is_default_timeout")]
+    pub timeout_s: u32,
+    /// Failures in a row after which it counts as unhealthy; 1 to 100.
+    #[serde(skip_serializing_if = "is_default_retries")]
+    pub retries: u32,
+    /// Seconds after the start in which failures do not count; 0 to 86 400.
+    #[serde(skip_serializing_if = "is_default")]
+    pub start_period_s: u32,
+}
+
+/// Serializes to its list of words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A program and its arguments.
+    Command(Vec<String>),
+    /// One line for the container's shell.
+    Shell(String),
+}
+
 /// Limits; None: none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Resources {
@@ -257,6 +311,18 @@ pub enum Pull {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+fn is_default_interval(seconds: &u32) -> bool {
+    *seconds == Healthcheck::DEFAULT_INTERVAL_S
+}
+
+fn is_default_timeout(seconds: &u32) -> bool {
+    *seconds == Healthcheck::DEFAULT_TIMEOUT_S
+}
+
+fn is_default_retries(times: &u32) -> bool {
+    *times == Healthcheck::DEFAULT_RETRIES
 }
 
 fn is_default_grace(seconds: &u32) -> bool {

@@ -24,6 +24,8 @@ pub mod label {
     pub const SERVICE: &str = "io.fleet.service";
     pub const SPEC_DIGEST: &str = "io.fleet.spec-digest";
     pub const REVISION: &str = "io.fleet.revision";
+    /// Names of services, with commas between them; only where there are any.
+    pub const DEPENDS_ON: &str = "io.fleet.depends-on";
     /// Tells the values of secrets that say `reload` from others, and nothing else of them.
     pub const SECRETS_VERSION: &str = "io.fleet.secrets-version";
 }

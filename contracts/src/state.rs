@@ -44,7 +44,7 @@ pub enum ServicePhase {
     Unknown,
 }
 
-/// What podman's or the agent's health check says of a service.
+/// What the agent's health check says of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {

@@ -29,6 +29,8 @@ mod values;
 const OPERATIONS_AT_ONCE: usize = 8;
 /// Over all deployments: a pull is bound by the network and the storage, not by the number.
 const PULLS_AT_ONCE: usize = 2;
+/// Checks of their own: one that hangs must not hold up a start, and has its own time limit.
+const CHECKS_AT_ONCE: usize = 16;
 /// To look at the lock's file; it is in the kernel's memory on any disk that works.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -46,6 +48,7 @@ pub struct Effects {
     lanes: BTreeMap<(DeploymentName, Lane), Running>,
     operations: Arc<Semaphore>,
     pulls: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
 }
 
 struct Running {
@@ -65,6 +68,7 @@ impl Worker for Effects {
             lanes: BTreeMap::new(),
             operations: Arc::new(Semaphore::new(OPERATIONS_AT_ONCE)),
             pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
         })
     }
 
@@ -106,6 +110,7 @@ impl Effects {
             | Operation::Stop { .. }
             | Operation::Remove { .. }
             | Operation::Rename { .. }
+            | Operation::Check { .. }
             | Operation::RemoveNetwork(_) => None,
         };
         let work = self.work(&deployment, &lane, operation, epoch);
@@ -127,12 +132,15 @@ impl Effects {
         epoch: Epoch,
     ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
         let (runtime, vault) = (self.args.runtime.clone(), self.args.vault.clone());
-        let (operations, pulls) = (self.operations.clone(), self.pulls.clone());
+        let slots = match operation {
+            Operation::Pull { .. } => self.pulls.clone(),
+            Operation::Check { .. } => self.checks.clone(),
+            _ => self.operations.clone(),
+        };
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
         let ownership = self.args.ownership.clone();
         let name: &'static str = (&operation).into();
         async move {
-            let slots = if matches!(operation, Operation::Pull { .. }) { pulls } else { operations };
             // A grace period is waited for without holding a slot: slow stops delay nobody.
             let permit = slots.acquire_owned().await;
             faults::point("before", name);
@@ -205,6 +213,7 @@ fn describe(operation: &Operation) -> String {
         Operation::Remove { id, .. } => format!("remove {}", short(id.as_str())),
         Operation::Rename { id, to } => format!("rename {} to {to}", short(id.as_str())),
         Operation::Pull { image, .. } => format!("pull {image}"),
+        Operation::Check { id, .. } => format!("check {}", short(id.as_str())),
         Operation::RemoveNetwork(name) => format!("remove network {name}"),
     }
 }
@@ -224,7 +233,9 @@ fn log_begin(deployment: &DeploymentName, operation: &Operation) {
         Operation::Create(_) | Operation::Start(_) | Operation::Pull { .. } => {
             tracing::info!(%deployment, "{what}")
         }
-        Operation::Rename { .. } | Operation::RemoveNetwork(_) => tracing::debug!(%deployment, "{what}"),
+        Operation::Rename { .. } | Operation::RemoveNetwork(_) | Operation::Check { .. } => {
+            tracing::debug!(%deployment, "{what}")
+        }
     }
 }
 
@@ -237,6 +248,7 @@ fn reason(cause: Cause) -> &'static str {
         Cause::Dead => "it is dead",
         Cause::Unused => "it was prepared and is no longer wanted",
         Cause::Unfinished => "its making was cut off and it lacks its files",
+        Cause::Unhealthy => "its health check fails",
     }
 }
 

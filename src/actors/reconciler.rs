@@ -7,7 +7,7 @@ use crate::domain::container::{Container, ContainerId, Status};
 use crate::domain::desired::Wanted;
 use crate::domain::hidden::SecretsVersion;
 use crate::domain::overlay::{self, Report};
-use crate::domain::picture::{Lane, Order, Picture, Setback};
+use crate::domain::picture::{Check, Lane, Order, Picture, Setback};
 use crate::domain::plan::{Action, Step};
 use crate::domain::report::{Complaint, SlotFacts};
 use crate::domain::spec::Owner;
@@ -25,6 +25,7 @@ use fleet_contracts::state::{Phase, PullProgress, ServiceState};
 use fleet_contracts::{DeploymentName, DeviceId, ServiceName, ValueName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Clone)]
 pub struct Args {
@@ -93,7 +94,7 @@ impl Reconciler {
                 Lane::Image(service) => {
                     self.picture.target(service).map(|target| target.service.image.clone())
                 }
-                Lane::Slot(_) | Lane::Network => None,
+                Lane::Slot(_) | Lane::Health(_) | Lane::Network => None,
             };
             self.args.effects.send(Effects::Cancel { deployment, lane, unless_it_pulls, asked });
         }
@@ -206,6 +207,11 @@ impl Reconciler {
                 }
             }
             Effect::NetworkRemoved => self.picture.network_removed(now),
+            Effect::Checked { process, verdict } => {
+                if let Lane::Health(service) = lane {
+                    self.picture.checked(service, process, verdict, now, dice);
+                }
+            }
         }
     }
 
@@ -237,6 +243,11 @@ impl Reconciler {
             if let Step::Do(action) = step {
                 self.perform(&service, action);
             }
+        }
+        for Check { service, id, process, check } in self.picture.due_checks(now) {
+            self.picture.check_begun(&service);
+            let limit = Duration::from_secs(check.timeout_s.into());
+            self.ask(Lane::Health(service), Operation::Check { id, process, argv: check.test.argv(), limit });
         }
         if self.picture.wants_network_removed(now) {
             self.picture.network_removal_begun();
@@ -359,7 +370,7 @@ fn service_state(slot: &SlotFacts<'_>) -> ServiceState {
         restarts: slot.memory.restarts,
         exit_code,
         started_at: shown.and_then(|container| container.started_at),
-        health: None,
+        health: slot.memory.health(),
         pull: slot.memory.progress.map(|(current, total)| PullProgress { current, total }),
     }
 }

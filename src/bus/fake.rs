@@ -7,6 +7,7 @@ mod world;
 pub use service::Reply;
 pub use world::{Backup, Call};
 
+use crate::bus::offered::Offered;
 use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, Followed, LinkState, Request, Result, ServiceSpec};
 use crate::domain::source::{Operation, Snapshot};
 use async_trait::async_trait;
@@ -26,6 +27,7 @@ use world::{Lost, World};
 pub struct FakeBus {
     world: Arc<Mutex<World>>,
     link: watch::Sender<LinkState>,
+    service: Offered<Request>,
 }
 
 impl Default for FakeBus {
@@ -39,7 +41,7 @@ impl FakeBus {
     /// A server without buckets, not yet reached.
     pub fn new() -> Self {
         let link = watch::Sender::new(LinkState::Connecting { attempts: 0, last_error: None });
-        Self { world: Arc::default(), link }
+        Self { world: Arc::default(), link, service: Offered::default() }
     }
 
     pub fn connect(&self) {
@@ -262,11 +264,15 @@ impl Bus for FakeBus {
     }
 
     async fn serve(&self, service: &ServiceSpec) -> Result<BoxStream<'static, Request>> {
-        self.call(Call::Serve, service.device.as_str(), |world| {
-            let (sender, receiver) = mpsc::channel(service::CAPACITY);
-            world.service = Some(sender);
-            Ok(receive(receiver))
-        })
+        // A call first: a bus without a connection refuses, whatever is still offered.
+        self.call(Call::Serve, service.device.as_str(), |_| Ok(()))?;
+        self.service
+            .read(async {
+                let (sender, receiver) = mpsc::channel(service::CAPACITY);
+                self.world().service = Some(sender);
+                Ok(receive(receiver))
+            })
+            .await
     }
 
     async fn close(&self, _budget: Duration) {

@@ -17,6 +17,7 @@ mod settings;
 
 pub use settings::NatsSettings;
 
+use crate::bus::offered::Offered;
 use crate::bus::{BucketSpec, Bus, ErrorKind, Followed, LinkState, Request, Result, ServiceSpec};
 use crate::credentials::Credentials;
 use crate::domain::source::Snapshot;
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 pub struct NatsBus {
     calls: Calls,
     events: JoinHandle<()>,
+    service: Offered<Request>,
 }
 
 impl NatsBus {
@@ -52,7 +54,7 @@ impl NatsBus {
             .map_err(|e| calls::error("connect", "nats", ErrorKind::Refused, e.to_string()))?;
         let calls = Calls::new(client.clone(), link.clone());
         let events = tokio::spawn(connect::keep_link(client, link, receiver));
-        Ok(Self { calls, events })
+        Ok(Self { calls, events, service: Offered::default() })
     }
 }
 
@@ -102,7 +104,7 @@ impl Bus for NatsBus {
     }
 
     async fn serve(&self, service: &ServiceSpec) -> Result<BoxStream<'static, Request>> {
-        service::serve(&self.calls, service).await
+        self.service.read(service::serve(&self.calls, service)).await
     }
 
     async fn close(&self, budget: Duration) {

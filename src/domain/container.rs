@@ -90,6 +90,8 @@ pub struct Container {
     pub digest: Option<SpecDigest>,
     /// Of the values that its reloaded secrets had when it was made. None: it has none of these.
     pub secrets: Option<SecretsVersion>,
+    /// The services that its document said it depends on: they are stopped after it.
+    pub depends_on: Vec<ServiceName>,
     pub status: Status,
     pub image_id: Option<String>,
     pub started_at: Option<Timestamp>,

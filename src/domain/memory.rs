@@ -1,12 +1,13 @@
 //! What a slot remembers between steps. It may be lost at any time: the worst that follows is a
 //! retry that comes too early.
 use super::backoff::{Backoff, CALM_AFTER, Dice};
-use super::container::{Container, ContainerId, Status};
+use super::container::{Container, ContainerId, Process, Status};
 use super::desired::Target;
+use super::health::{Health, Verdict};
 use super::plan::View;
 use super::time::Moment;
-use fleet_contracts::desired::Pull;
-use fleet_contracts::state::Code;
+use fleet_contracts::desired::{Pull, Restart};
+use fleet_contracts::state::{self, Code};
 use std::time::Duration;
 
 /// From this many failures in a row on, it is called a crash loop.
@@ -76,6 +77,10 @@ pub struct Memory {
     alive: Option<Alive>,
     /// Since when nothing can be learnt of the container in service.
     busy_since: Option<Moment>,
+    /// Of the container in service, when it is of the wanted spec and that has a check.
+    health: Option<Health>,
+    /// It was stopped because of its health, and not started again yet.
+    restart_owed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +98,7 @@ impl Memory {
         self.image = Image::Unknown;
         self.progress = None;
         self.trouble = None;
+        (self.health, self.restart_owed) = (None, false);
     }
 
     /// Its secrets have other values now: what failed may have failed because of the former ones.
@@ -132,12 +138,14 @@ impl Memory {
         if view.all().any(|container| target.digest_is(container)) {
             self.prepared();
         }
+        self.observe_health(target, view, now);
         let Some(main) = &view.main else {
             self.alive = None;
             return;
         };
         match main.status {
             Status::Running(_) => self.seen_alive(&main.id, now),
+            Status::Exited { .. } if self.restart_owed => {}
             Status::Exited { code } if target.digest_is(main) && target.stays_down(code) => self.ended(code),
             Status::Exited { .. } | Status::Lying | Status::Created => self.seen_dead(main, now, dice),
             Status::Busy => self.seen_busy(now),
@@ -151,6 +159,7 @@ impl Memory {
     /// We started it, so it was alive, however briefly: its death counts although nobody saw it live.
     pub fn started(&mut self, id: &ContainerId, now: Moment) {
         self.alive = Some(Alive { id: id.clone(), since: now });
+        self.restart_owed = false;
     }
 
     fn seen_alive(&mut self, id: &ContainerId, now: Moment) {
@@ -164,6 +173,7 @@ impl Memory {
             self.starts.forget();
         }
         if self.is_troubled(About::Running)
+            && !self.is_doubted_by_its_check()
             && (self.starts.failures() < CRASH_LOOP || lived >= BELIEVED_AFTER)
         {
             self.trouble = None;
@@ -270,6 +280,9 @@ impl Memory {
     /// has to look again.
     pub fn doubted_until(&self) -> Option<Moment> {
         let alive = self.alive.as_ref()?;
-        self.is_troubled(About::Running).then(|| alive.since + BELIEVED_AFTER)
+        let is_doubted = self.is_troubled(About::Running) && !self.is_doubted_by_its_check();
+        is_doubted.then(|| alive.since + BELIEVED_AFTER)
     }
 }
+
+mod health;

@@ -4,6 +4,7 @@ use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
 use super::hidden::SecretsVersion;
 use super::memory::{About, Image, Memory, Trouble};
+use super::order;
 use super::plan::{Action, Cause, Rest, Step, View, plan, vacate};
 use super::report::{self, Complaint, SlotFacts};
 use super::time::Moment;
@@ -20,6 +21,8 @@ pub enum Lane {
     Slot(ServiceName),
     /// The image of one service: a pull may take hours and holds up nothing else.
     Image(ServiceName),
+    /// The health check of one service: it touches nothing, and holds up nothing.
+    Health(ServiceName),
     /// What belongs to the deployment as a whole.
     Network,
 }
@@ -233,7 +236,7 @@ impl Picture {
                     (slot.touched, slot.unsure) = (now, true);
                 }
                 Lane::Image(service) => self.slot(service).memory.image = Image::Unknown,
-                Lane::Network => {}
+                Lane::Health(_) | Lane::Network => {}
             }
         }
         for lane in really {
@@ -257,6 +260,9 @@ impl Picture {
         if let (Lane::Slot(service), Action::Start(id)) = (&lane, action) {
             let again = self.containers.get(id).is_some_and(|c| c.status != Status::Created);
             self.slot(service).memory.restarts += u64::from(again);
+        }
+        if let (Lane::Slot(service), Action::Stop { cause: Cause::Unhealthy, .. }) = (&lane, action) {
+            self.slot(service).memory.restart_begun();
         }
         self.occupy(lane, Some(about(action)));
     }
@@ -298,7 +304,7 @@ impl Picture {
         self.seen
             && self.blinded.is_none()
             && self.containers.is_empty()
-            && self.busy.is_empty()
+            && self.busy.keys().all(|lane| matches!(lane, Lane::Health(_)))
             && self.slots.values().all(|slot| !slot.unsure)
     }
 
@@ -318,10 +324,18 @@ impl Picture {
 
     fn plan(&self, name: &ServiceName, memory: &Memory, now: Moment) -> Step {
         let view = self.view(name);
-        match (self.target(name), &self.order) {
-            (Some(target), _) => plan(target, &view, memory, now),
+        let step = match (self.target(name), &self.order) {
+            (Some(target), _) => return plan(target, &view, memory, self.gate(target), now),
             (None, Order::Vanish) => vacate(&view, Cause::Removed),
             (None, Order::Run(_) | Order::None) => vacate(&view, Cause::Dropped),
+        };
+        match step {
+            Step::Do(Action::Stop { .. } | Action::Remove { .. })
+                if !order::may_go(name, self.containers.values()) =>
+            {
+                Step::Wait(None)
+            }
+            step => step,
         }
     }
 
@@ -341,7 +355,8 @@ impl Picture {
             Step::Do(_) | Step::Done(_) => None,
         });
         let network = self.network.retry_at().filter(|_| self.has_only_network());
-        waits.chain(network).chain(self.doubts()).filter(|at| *at > now).min()
+        let checks = self.checks().map(|(_, _, at)| at);
+        waits.chain(network).chain(self.doubts()).chain(checks).filter(|at| *at > now).min()
     }
 
     /// Whether some container lived long enough to be believed: only a look can tell.
@@ -401,6 +416,9 @@ fn about(action: &Action) -> About {
     }
 }
 
+mod dependencies;
+mod health;
+pub use health::Check;
 mod outcomes;
 mod secrets;
 mod telling;

@@ -4,10 +4,12 @@
 //! A replace goes: prepare `.next` (image and container) · rename the old to `.old` · rename the
 //! successor to the slot's name · stop the old · start the successor · remove the old. Every step
 //! can be the last one before a crash: the next step is found from the names and labels alone.
-use super::container::{Container, ContainerId, Status};
+use super::container::{Container, ContainerId, Process, Status};
 use super::desired::Target;
 use super::memory::{Memory, Readiness};
+use super::order::Gate;
 use super::time::Moment;
+use fleet_contracts::desired::Restart;
 use fleet_contracts::names::Role;
 
 /// Everything that bears the labels of one slot.
@@ -45,6 +47,8 @@ pub enum Cause {
     Unused,
     /// Its making was cut off: it lacks its files.
     Unfinished,
+    /// Its health check fails: it is started again.
+    Unhealthy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +93,8 @@ pub enum Step {
 }
 
 /// The next step towards a slot that holds exactly one container of the target's digest.
-pub fn plan(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step {
-    let slot = Slot { target, view, memory, now };
+pub fn plan(target: &Target, view: &View, memory: &Memory, gate: Gate, now: Moment) -> Step {
+    let slot = Slot { target, view, memory, gate, now };
     // Its name is needed, and nobody else may start it.
     if let Some(draft) = &view.draft {
         return clear(draft, Cause::Unfinished);
@@ -131,6 +135,7 @@ struct Slot<'a> {
     target: &'a Target,
     view: &'a View,
     memory: &'a Memory,
+    gate: Gate,
     now: Moment,
 }
 
@@ -157,6 +162,8 @@ impl Slot<'_> {
     fn hand_over_from(&self, outgoing: &Container) -> Step {
         match &self.view.main {
             Some(main) if main.status.is_alive() => clear(outgoing, Cause::Duplicate),
+            // The old one serves until the new one may.
+            Some(main) if self.is_wanted(main) && !self.gate.may_begin => Step::Wait(None),
             Some(main) if self.is_wanted(main) => clear(outgoing, Cause::Changed),
             Some(main) => match self.successor(Role::Next) {
                 Ok(_) => clear(main, Cause::Unused),
@@ -201,7 +208,11 @@ impl Slot<'_> {
         if let Some(leftover) = self.view.others.first() {
             return clear(leftover, Cause::Dead);
         }
-        match (self.successor(Role::Next), main.status) {
+        let ready = self.successor(Role::Next).and_then(|next| match self.gate.may_begin {
+            true => Ok(next),
+            false => Err(Step::Wait(None)),
+        });
+        match (ready, main.status) {
             (Ok(_), Status::Running(_)) => Step::Do(Action::Rename { id: main.id.clone(), to: Role::Old }),
             (Ok(_), _) => clear(main, Cause::Changed),
             // Its successor is not ready: until then the old one is kept and repaired.
@@ -230,6 +241,7 @@ impl Slot<'_> {
             return clear(next, cause);
         }
         match main.status {
+            Status::Running(process) if self.fails_its_check(process) => self.stop_unhealthy(main),
             Status::Running(_) => match self.view.others.first() {
                 Some(leftover) => clear(leftover, Cause::Dead),
                 None => Step::Done(Rest::Running),
@@ -237,12 +249,33 @@ impl Slot<'_> {
             Status::Stopping | Status::Busy => Step::Wait(None),
             Status::Paused => Step::Do(Action::Unpause(main.id.clone())),
             Status::Lying => clear(main, Cause::Dead),
+            Status::Created if !self.gate.may_begin => Step::Wait(None),
             Status::Created => self.start(main),
-            Status::Exited { code } if self.target.stays_down(code) => match self.view.others.first() {
+            Status::Exited { code } if self.stays_down(code) => match self.view.others.first() {
                 Some(leftover) => clear(leftover, Cause::Dead),
                 None => Step::Done(Rest::Exited { code }),
             },
+            Status::Exited { .. } if !self.gate.may_restart => Step::Wait(None),
             Status::Exited { .. } => self.start(main),
+        }
+    }
+
+    /// One that was stopped because of its health is started again, however it exited.
+    fn stays_down(&self, code: i64) -> bool {
+        self.target.stays_down(code) && !self.memory.is_restart_owed()
+    }
+
+    /// A job is not restarted, whatever its check says.
+    fn fails_its_check(&self, process: Process) -> bool {
+        self.target.service.restart != Restart::Never && self.memory.is_unhealthy(process)
+    }
+
+    fn stop_unhealthy(&self, main: &Container) -> Step {
+        let backoff = &self.memory.starts;
+        if backoff.is_due(self.now) {
+            Step::Do(Action::Stop { id: main.id.clone(), cause: Cause::Unhealthy })
+        } else {
+            Step::Wait(backoff.retry_at())
         }
     }
 

@@ -109,6 +109,11 @@ impl Owner<'_> {
         labels.insert(label::SERVICE.into(), target.service.name.to_string());
         labels.insert(label::SPEC_DIGEST.into(), target.digest.to_string());
         labels.insert(label::REVISION.into(), self.revision.to_string());
+        // So that the order of stopping is known when the document is gone.
+        let before: Vec<&str> = target.service.depends_on.iter().map(|d| d.service.as_str()).collect();
+        if !before.is_empty() {
+            labels.insert(label::DEPENDS_ON.into(), before.join(","));
+        }
         labels
     }
 

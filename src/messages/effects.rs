@@ -1,5 +1,6 @@
 //! To `effects`: carry out operations on the runtime, one at a time per lane.
-use crate::domain::container::{Container, ContainerId, SpecDigest};
+use crate::domain::container::{Container, ContainerId, Process, SpecDigest};
+use crate::domain::health::Verdict;
 pub use crate::domain::picture::{Asked, Lane, Made};
 use crate::domain::plan::Cause;
 use crate::domain::spec::{CreateSpec, NewNetwork, PlacedFile};
@@ -7,6 +8,7 @@ use fleet_contracts::desired::Secret;
 use fleet_contracts::state::Code;
 use fleet_contracts::{DeploymentName, ValueName};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[derive(strum::IntoStaticStr)]
 pub enum Effects {
@@ -51,6 +53,14 @@ pub enum Operation {
         registry_auth: Option<ValueName>,
     },
     RemoveNetwork(String),
+    /// Run the health check of a container.
+    Check {
+        id: ContainerId,
+        process: Process,
+        argv: Vec<String>,
+        /// After that it has failed.
+        limit: Duration,
+    },
 }
 
 /// A container with all that has to exist before it.
@@ -93,6 +103,11 @@ pub enum Effect {
     },
     Pulled,
     NetworkRemoved,
+    /// Of this run of the container.
+    Checked {
+        process: Process,
+        verdict: Verdict,
+    },
 }
 
 /// Why an operation did not happen, as far as the next step depends on it.

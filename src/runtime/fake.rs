@@ -1,7 +1,7 @@
 //! A runtime for tests: deterministic, in tokio time, as treacherous as podman was measured to be.
 //!
 //! [`FakeRuntime`] is both the runtime and the handle on its world; clones share the world.
-use super::{ErrorKind, RuntimeError};
+use super::{ErrorKind, Run, RuntimeError};
 use crate::domain::container::{ContainerId, Process, Status};
 use crate::domain::hidden::Hidden;
 use crate::domain::spec::PlacedFile;
@@ -108,6 +108,11 @@ impl FakeRuntime {
     /// Somebody's `podman stop` is under way, or whatever else a status says.
     pub fn set_status(&self, name: &str, status: Status) {
         self.world.change(|state| state.with(name, |found| found.status = status));
+    }
+
+    /// What commands in the container of this name come to from now on.
+    pub fn set_run(&self, name: &str, run: Run) {
+        self.world.change(|state| state.runs.insert(name.into(), run));
     }
 
     /// Somebody's `podman pause`.

@@ -14,6 +14,7 @@ pub(super) struct Identity {
     pub(super) service: ServiceName,
     pub(super) digest: Option<SpecDigest>,
     pub(super) secrets: Option<SecretsVersion>,
+    pub(super) depends_on: Vec<ServiceName>,
 }
 
 /// None for a container of another device, and for one whose names cannot be read.
@@ -26,7 +27,14 @@ pub(super) fn identity(device: &DeviceId, labels: &Labels) -> Option<Identity> {
         service: labels.get(label::SERVICE)?.parse().ok()?,
         digest: labels.get(label::SPEC_DIGEST).map(|hex| SpecDigest::from_hex(hex)),
         secrets: labels.get(label::SECRETS_VERSION).map(|text| SecretsVersion::new(text)),
+        depends_on: depends_on(labels),
     })
+}
+
+/// What cannot be read is left out: it only decides in which order containers are stopped.
+fn depends_on(labels: &Labels) -> Vec<ServiceName> {
+    let names = labels.get(label::DEPENDS_ON).map(|list| list.split(','));
+    names.into_iter().flatten().filter_map(|name| name.parse().ok()).collect()
 }
 
 impl Identity {
@@ -38,6 +46,7 @@ impl Identity {
             service: self.service,
             digest: self.digest,
             secrets: self.secrets,
+            depends_on: self.depends_on,
             status,
             image_id: None,
             started_at: None,

@@ -20,6 +20,7 @@ pub enum Operation {
     EnsureVolume,
     Image,
     Pull,
+    Exec,
     Hints,
 }
 
@@ -44,6 +45,7 @@ impl Operation {
             Self::EnsureVolume => "ensure volume",
             Self::Image => "image",
             Self::Pull => "pull",
+            Self::Exec => "exec",
             Self::Hints => "hints",
         }
     }

@@ -3,7 +3,7 @@
 //! bollard sends what changes something; what is observed is read by `wire` and `facts`, which
 //! understand podman's words where bollard's closed models would refuse a whole answer. Nothing is
 //! kept that matters: podman's service may go and come between any two calls.
-use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, StopSettings};
+use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, Run, StopSettings};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::hidden::RegistryCredential;
 use crate::domain::spec::{CreateSpec, PlacedFile};
@@ -27,6 +27,7 @@ use std::time::Duration;
 
 mod create;
 mod errors;
+mod exec;
 mod facts;
 mod files;
 mod hints;
@@ -198,6 +199,10 @@ impl ContainerRuntime for PodmanRuntime {
             None => pull::pull(&self.socket, reference, credential)
                 .map_err(|failure| failure.during(Operation::Pull, reference)),
         }
+    }
+
+    async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> Result<Run> {
+        self.exec(id, argv, limit).await
     }
 
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {

@@ -1,7 +1,7 @@
 //! Processes as the kernel knows them: who is alive, and when one dies.
 use crate::domain::container::Process;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -55,6 +55,18 @@ fn parse(stat: &str) -> Option<u64> {
     match fields.next()? {
         "Z" | "X" | "x" => None,
         _ => fields.nth(18)?.parse().ok(),
+    }
+}
+
+/// Kills the process that has this pid now, if it belongs to the container: its control group bears the
+/// container's id, as podman makes them.
+pub fn kill_in_container(pid: u32, container: &str) {
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Ok(fd) = pidfd_open(raw, PidfdFlags::empty()) else { return };
+    // The fd holds whoever has the pid: what is read now is about the one that is killed, or about nobody.
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    if groups.contains(container) {
+        let _ = pidfd_send_signal(fd, Signal::KILL);
     }
 }
 

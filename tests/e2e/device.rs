@@ -192,8 +192,7 @@ impl Device {
 
     /// Waits until the agent has gone round a few times: its heartbeats are as far apart as its ticks.
     pub async fn several_ticks(&self) {
-        let now = self.heartbeat("a heartbeat", |_| true).await["seq"].as_u64().unwrap();
-        self.heartbeat("some more heartbeats", |beat| beat["seq"].as_u64().unwrap() >= now + 4).await;
+        self.more_beats(4).await;
     }
 
     pub fn containers(&self) -> BTreeMap<String, Seen> {
@@ -202,8 +201,15 @@ impl Device {
 
     /// Waits until the agent says something that it has not said yet.
     pub async fn beats(&self) {
-        let now = self.heartbeat("a heartbeat", |_| true).await["seq"].as_u64().unwrap();
-        self.heartbeat("another heartbeat", |beat| beat["seq"].as_u64().unwrap() > now).await;
+        self.more_beats(1).await;
+    }
+
+    /// A restarted agent counts from 1 again, and its last heartbeat of before is still there.
+    async fn more_beats(&self, more: u64) {
+        let before = self.heartbeat("a heartbeat", |_| true).await;
+        let seq = |beat: &Value| beat["seq"].as_u64().unwrap();
+        let since = |beat: &Value| if beat["instance"] == before["instance"] { seq(&before) } else { 0 };
+        self.heartbeat("more heartbeats", |beat| seq(beat) >= since(beat) + more).await;
     }
 
     pub fn lives(&self) -> Lives {

@@ -28,6 +28,7 @@ mod stories_of_heartbeats;
 mod stories_of_identities;
 mod stories_of_links;
 mod stories_of_memory;
+mod stories_of_order;
 mod stories_of_panics;
 mod stories_of_podman;
 mod stories_of_podman_kills;

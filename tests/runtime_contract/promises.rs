@@ -6,7 +6,7 @@ use crate::worlds::{
 use fleet_agent::domain::container::{Container, ContainerId, Process, Status};
 use fleet_agent::domain::hidden::{Hidden, RegistryCredential};
 use fleet_agent::domain::spec::{CreateSpec, FileOwner, Mount, PlacedFile};
-use fleet_agent::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, Result};
+use fleet_agent::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, Result, Run};
 use fleet_contracts::names::label;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -125,6 +125,56 @@ pub async fn a_deaf_program_needs_sigkill<W: World>(world: W) {
     assert!(death.await.is_err(), "SIGTERM is ignored");
     signalled_to_death(&world, &id, "SIGKILL", process).await;
     assert_eq!(ended(&world, &id).await, 137);
+}
+
+pub async fn sigkill_ends_even_a_paused_container<W: World>(world: W) {
+    let (id, process) = started(&world, "fleet-web.a", Demo::Obeys).await;
+    world.pause("fleet-web.a");
+    assert_eq!(seen(&world, &id).await.status, Status::Paused);
+    world.runtime().signal(&id, "SIGKILL").await.expect("sent");
+    soon("death", world.runtime().death(process)).await;
+    assert_eq!(ended(&world, &id).await, 137);
+}
+
+pub async fn a_command_in_a_container_tells_its_exit_code_and_its_last_words<W: World>(world: W) {
+    let (id, process) = started(&world, "fleet-web.a", Demo::Obeys).await;
+    let limit = Duration::from_secs(20);
+    let run = async |script: &str| {
+        let argv = ["sh", "-c", script].map(String::from);
+        world.runtime().run_in(&id, &argv, limit).await.expect("run")
+    };
+    let ended = |code, said: &str| Run::Ended { code, said: said.into() };
+    world.next_run("fleet-web.a", ended(0, ""));
+    assert_eq!(run("true").await, ended(0, ""));
+    world.next_run("fleet-web.a", ended(3, "no such table: users"));
+    assert_eq!(run("echo no such table:; echo users >&2; exit 3").await, ended(3, "no such table: users"));
+    world.next_run("fleet-web.a", ended(127, "no such file"));
+    match world.runtime().run_in(&id, &["/no/such/program".into()], limit).await.expect("run") {
+        Run::Ended { code: 126 | 127, .. } => {}
+        other => panic!("a program that is not there: {other:?}"),
+    }
+    assert_eq!(self::process(&seen(&world, &id).await), process, "the container is left alone");
+}
+
+pub async fn a_command_that_takes_too_long_is_ended<W: World>(world: W) {
+    let (id, _) = started(&world, "fleet-web.a", Demo::Obeys).await;
+    world.next_run("fleet-web.a", Run::TooLong);
+    // No other test has a command of this number.
+    let seconds = (100_000 + std::process::id()).to_string();
+    let argv = ["sleep", &seconds].map(String::from);
+    let run = world.runtime().run_in(&id, &argv, Duration::from_secs(1)).await.expect("run");
+    assert_eq!(run, Run::TooLong);
+    let gone = async {
+        while world.runs_command(&seconds) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("the command is gone", gone).await;
+}
+
+pub async fn no_command_is_run_in_a_container_that_does_not_run<W: World>(world: W) {
+    let id = created(&world, "fleet-web.a", &spec(&world, Demo::Obeys, "web", "a")).await;
+    world.runtime().run_in(&id, &["true".into()], Duration::from_secs(1)).await.expect_err("must fail");
 }
 
 pub async fn the_exit_code_of_a_program_that_ended_by_itself_is_seen_in_every_list<W: World>(world: W) {

@@ -3,9 +3,9 @@ use crate::podman_world::{DEMO_IMAGE, PodmanWorld};
 use crate::private_registry::{self, PASSWORD, PrivateRegistry};
 use fleet_agent::domain::container::Process;
 use fleet_agent::domain::spec::{CreateSpec, FileOwner};
-use fleet_agent::runtime::ContainerRuntime;
 use fleet_agent::runtime::fake::{FakeRuntime, Program, Registry};
 use fleet_agent::runtime::podman::PodmanRuntime;
+use fleet_agent::runtime::{ContainerRuntime, Run};
 use fleet_contracts::DeviceId;
 use fleet_contracts::desired::{Port, Protocol};
 use fleet_contracts::names::label;
@@ -72,6 +72,10 @@ pub trait World: Send + Sync {
     /// Somebody's `podman rm --force`.
     fn user_removes(&self, name: &str);
     fn restart_service(&mut self);
+    /// What the next commands in that container come to, where they are not real.
+    fn next_run(&self, name: &str, run: Run);
+    /// Whether a process with this argument lives on the device.
+    fn runs_command(&self, argument: &str) -> bool;
 }
 
 pub fn device() -> DeviceId {
@@ -203,6 +207,12 @@ impl World for Fake {
         self.runtime.down();
         self.runtime.up();
     }
+    fn next_run(&self, name: &str, run: Run) {
+        self.runtime.set_run(name, run);
+    }
+    fn runs_command(&self, _: &str) -> bool {
+        false
+    }
 }
 
 pub struct Podman {
@@ -324,5 +334,13 @@ impl World for Podman {
     }
     fn restart_service(&mut self) {
         self.world.restart_service();
+    }
+    fn next_run(&self, _: &str, _: Run) {}
+    fn runs_command(&self, argument: &str) -> bool {
+        let has = |pid: &std::path::Path| {
+            let words = std::fs::read(pid.join("cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+        };
+        std::fs::read_dir("/proc").expect("mounted").flatten().any(|entry| has(&entry.path()))
     }
 }

@@ -7,7 +7,7 @@ use fleet_agent::domain::hidden::RegistryCredential;
 use fleet_agent::domain::ledger::{self, Ledger, Record};
 use fleet_agent::domain::source::Snapshot;
 use fleet_agent::domain::spec::{CreateSpec, PlacedFile};
-use fleet_agent::runtime::{self, ContainerRuntime, Hint, NameHolder, PullProgress, StopSettings};
+use fleet_agent::runtime::{self, ContainerRuntime, Hint, NameHolder, PullProgress, Run, StopSettings};
 use fleet_agent::store::{LedgerStore, StateOwner, StoreError};
 use fleet_agent::tree::Parts;
 use fleet_contracts::DeploymentName;
@@ -174,6 +174,9 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
         credential: Option<&RegistryCredential>,
     ) -> runtime::Result<BoxStream<'static, runtime::Result<PullProgress>>> {
         self.0.pull(reference, credential).await
+    }
+    async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> runtime::Result<Run> {
+        self.0.run_in(id, argv, limit).await
     }
     async fn hints(&self) -> runtime::Result<BoxStream<'static, runtime::Result<Hint>>> {
         self.0.hints().await

@@ -5,6 +5,7 @@
 mod documents;
 mod hands;
 mod harness;
+mod health;
 mod world;
 
 mod actors;
@@ -18,6 +19,7 @@ mod identity;
 mod isolation;
 mod ledger;
 mod offline;
+mod order;
 mod panics;
 mod poison;
 mod pulls;

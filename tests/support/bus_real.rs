@@ -245,6 +245,25 @@ pub async fn the_service_is_found_by_its_name<W: RealWorld>() {
     assert_eq!(requests.sum::<u64>(), 1);
 }
 
+/// A restarted actor reads on where the last one ended.
+pub async fn a_service_whose_reader_is_replaced_after_every_request_answers_each<W: RealWorld>() {
+    let (mut world, bus) = ready::<W>().await;
+    let readers = tokio::spawn(async move {
+        loop {
+            let mut requests = bus.serve(&service()).await.unwrap();
+            let request = requests.next().await.unwrap();
+            tokio::spawn(request.responder.respond("pong".into(), None));
+        }
+    });
+    eventually("it is offered", async || world.request(Verb::Ping, "").await).await;
+    let client = world.real().server.client().await;
+    let asking = (0..100).map(|_| client.request("device-command.d1.ping", Bytes::new()));
+    for (n, reply) in futures_util::future::join_all(asking).await.into_iter().enumerate() {
+        assert_eq!(reply.unwrap_or_else(|error| panic!("request {n}: {error}")).payload, "pong");
+    }
+    readers.abort();
+}
+
 pub async fn a_request_that_wants_no_answer_has_no_reply_subject<W: RealWorld>() {
     let (mut world, bus) = ready::<W>().await;
     let mut requests = bus.serve(&service()).await.unwrap();

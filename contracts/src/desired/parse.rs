@@ -1,7 +1,7 @@
 //! From a document's bytes to validated types: the only door.
 use super::report::{Field, Object, Report, quoted};
 use super::service::{self, Seen};
-use super::{DesiredDeployment, Lifecycle, Service, json};
+use super::{DesiredDeployment, Lifecycle, Service, json, order};
 
 /// The one type of document that this version knows.
 pub const PODMAN_V0: &str = "PodmanV0";
@@ -112,7 +112,10 @@ fn read_services(list: &Field<'_>, report: &mut Report) -> Vec<Service> {
     });
     let fields = report.keep(list, read).unwrap_or_default();
     let mut seen = Seen::default();
-    fields.iter().filter_map(|field| service::read(field, &mut seen, report)).collect()
+    let mut read = |field: &Field<'_>| Some((service::read(field, &mut seen, report)?, field.path.clone()));
+    let services: Vec<_> = fields.iter().filter_map(&mut read).collect();
+    order::check(&services, report);
+    services.into_iter().map(|(service, _)| service).collect()
 }
 
 fn read_lifecycle(field: &Field<'_>, report: &mut Report) -> Lifecycle {

@@ -2,7 +2,8 @@
 use super::places::Places;
 use super::report::{Field, Object, Report, quoted};
 use super::{
-    Device, Network, Port, Protocol, Pull, Restart, Service, Volume, file, image, limits, path, secret,
+    Device, Network, Port, Protocol, Pull, Restart, Service, Volume, file, healthcheck, image, limits, order,
+    path, secret,
 };
 use crate::names::label;
 use crate::{NameError, ServiceName};
@@ -10,8 +11,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// Fields that this version acts on.
-const BUILT: [&str; 19] = [
+/// Every other field is unknown.
+const FIELDS: [&str; 21] = [
     "name",
     "image",
     "command",
@@ -24,6 +25,8 @@ const BUILT: [&str; 19] = [
     "files",
     "devices",
     "network",
+    "depends_on",
+    "healthcheck",
     "resources",
     "log",
     "restart",
@@ -32,10 +35,6 @@ const BUILT: [&str; 19] = [
     "secrets",
     "labels",
 ];
-/// Fields of the contract that are refused until they are built: a device must not run a service
-/// without the limit, the secret or the check that its document asks for.
-const NOT_YET: [&str; 2] = ["depends_on", "healthcheck"];
-
 /// Longest name of a user or group: useradd(8)'s 32, with room for directory services.
 const MAX_USER: usize = 64;
 
@@ -50,8 +49,7 @@ pub(super) struct Seen {
 pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> Option<Service> {
     let read = field.object();
     let object = report.keep(field, read)?;
-    report.unknown(&object, &[&BUILT, &NOT_YET]);
-    refuse_not_yet(&object, report);
+    report.unknown(&object, &[&FIELDS]);
     let name = read_name(&object, &mut seen.names, report);
     let image = read_image(&object, report);
     let mut places = Places::default();
@@ -62,6 +60,8 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
         working_dir: read_working_dir(&object, report),
         user: read_user(&object, report),
         devices: read_devices(&object, report),
+        depends_on: order::read(&object, report),
+        healthcheck: healthcheck::read(&object, report),
         resources: limits::read_resources(&object, report),
         log: limits::read_log(&object, report),
         network: read_network(&object, report),
@@ -78,19 +78,6 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
         image: image.unwrap_or_default(),
     };
     Some(service)
-}
-
-fn refuse_not_yet(object: &Object<'_>, report: &mut Report) {
-    for field in NOT_YET.iter().filter_map(|name| object.get(name)) {
-        let says_nothing = match field.value {
-            Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-        };
-        if !says_nothing {
-            report.problem(field.path, "not supported by this version of the agent yet: leave it out");
-        }
-    }
 }
 
 fn read_name(

@@ -2,9 +2,10 @@
 //! the runtime first.
 use super::{files, short};
 use crate::domain::container::{Container, ContainerId, Process, Status};
+use crate::domain::health::Verdict;
 use crate::domain::hidden::SecretsVersion;
 use crate::messages::effects::{Creation, Effect, Failure, Made, Operation, Outcome};
-use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, RuntimeError, StopSettings};
+use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, Run, RuntimeError, StopSettings};
 use fleet_contracts::names::label;
 use fleet_contracts::state::Code;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub async fn perform(runtime: &dyn ContainerRuntime, operation: Operation) -> Ou
         Operation::RemoveNetwork(name) => {
             runtime.remove_network(&name).await.map(|()| Effect::NetworkRemoved).map_err(failure)
         }
+        Operation::Check { id, process, argv, limit } => check(runtime, &id, process, &argv, limit).await,
         Operation::Pull { image, .. } => Err(Failure::Refused {
             code: Code::Internal,
             message: format!("the pull of {image} was asked for in a container's lane"),
@@ -168,6 +170,23 @@ async fn kill(
         code: Code::Timeout,
         message: format!("container {} does not die of SIGKILL (hanging I/O?)", short(id.as_str())),
     })
+}
+
+/// A check that could not be run is a failure of the operation, and says nothing of the service.
+async fn check(
+    runtime: &dyn ContainerRuntime,
+    id: &ContainerId,
+    process: Process,
+    argv: &[String],
+    limit: Duration,
+) -> Outcome {
+    let verdict = match runtime.run_in(id, argv, limit).await.map_err(failure)? {
+        Run::Ended { code: 0, .. } => Verdict::Passed,
+        Run::Ended { code, said } if said.is_empty() => Verdict::Failed(format!("exit code {code}")),
+        Run::Ended { code, said } => Verdict::Failed(format!("exit code {code}, {said:?}")),
+        Run::TooLong => Verdict::Failed(format!("no end within {} s", limit.as_secs())),
+    };
+    Ok(Effect::Checked { process, verdict })
 }
 
 enum Life {

@@ -111,6 +111,7 @@ async fn what_is_there_is_left_alone_before_it_is_told_what_is_wanted() {
         deployment: web(),
         service: "a".parse().unwrap(),
         digest: None,
+        depends_on: vec![],
         status: Status::Exited { code: 1 },
         secrets: None,
         image_id: None,

@@ -41,6 +41,7 @@ impl Picture {
             name,
             deployment: self.name.clone(),
             service: service.clone(),
+            depends_on: self.dependencies_of(service, &digest),
             digest: Some(digest),
             secrets,
             status: Status::Created,
@@ -122,6 +123,7 @@ impl Picture {
                 (memory.image, memory.progress) = (Image::Unknown, None);
                 memory.prepare_failed(code, message, now, dice);
             }
+            Lane::Health(service) => self.not_checked(service, now),
             Lane::Network => {
                 self.network.failed(code, now, dice);
                 let retry_at = self.network.retry_at();

@@ -46,6 +46,18 @@ impl Picture {
             let trouble = self.network_trouble.clone()?;
             Some(Complaint { service: None, trouble })
         };
-        blind.or_else(|| report::complaint(facts)).or_else(network)
+        blind.or_else(|| report::complaint(facts).map(|worst| self.with_who_waits(worst))).or_else(network)
+    }
+
+    /// Who looks for the reason why a service does not start finds it in the one that it waits for.
+    fn with_who_waits(&self, mut complaint: Complaint) -> Complaint {
+        let waiting = complaint.service.as_ref().map(|service| self.waiting_for(service)).unwrap_or_default();
+        let names: Vec<&str> = waiting.iter().map(|name| name.as_str()).collect();
+        match names.as_slice() {
+            [] => {}
+            [one] => complaint.trouble.message += &format!("; {one} waits for it"),
+            many => complaint.trouble.message += &format!("; {} wait for it", many.join(", ")),
+        }
+        complaint
     }
 }

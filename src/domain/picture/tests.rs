@@ -37,6 +37,7 @@ fn container(picture: &Picture, status: Status) -> Container {
         deployment: "web".parse().unwrap(),
         service: service(),
         digest: picture.target(&service()).map(|target| target.digest.clone()),
+        depends_on: vec![],
         status,
         secrets: None,
         image_id: None,

@@ -22,6 +22,7 @@ fn container(id: &str, digest: &str, status: Status) -> Container {
         deployment: "shop".parse().unwrap(),
         service: "web".parse().unwrap(),
         digest: Some(SpecDigest::from_hex(digest)),
+        depends_on: vec![],
         status,
         secrets: None,
         image_id: None,
@@ -33,7 +34,7 @@ const ALIVE: Status = Status::Running(Process { pid: 7, start_ticks: 7 });
 const DEAD: Status = Status::Exited { code: 1 };
 
 fn step(target: &Target, view: &View) -> Step {
-    plan(target, view, &Memory::default(), NOW)
+    plan(target, view, &Memory::default(), Gate::OPEN, NOW)
 }
 
 fn id(text: &str) -> ContainerId {
@@ -61,10 +62,10 @@ fn a_replace_prepares_the_successor_before_anything_happens_to_the_old() {
 fn a_replace_never_stops_the_old_while_the_image_is_missing() {
     let view = View { main: Some(container("a", "old", ALIVE)), ..View::default() };
     let mut memory = with_image(Image::Missing);
-    assert_eq!(plan(&target("new"), &view, &memory, NOW), Step::Do(Action::Pull));
+    assert_eq!(plan(&target("new"), &view, &memory, Gate::OPEN, NOW), Step::Do(Action::Pull));
     memory.prepare_failed(Code::ImagePull, "no route".into(), NOW, Dice(0.5));
     memory.prepare_failed(Code::ImagePull, "no route".into(), NOW, Dice(0.5));
-    assert!(matches!(plan(&target("new"), &view, &memory, NOW), Step::Wait(Some(_))));
+    assert!(matches!(plan(&target("new"), &view, &memory, Gate::OPEN, NOW), Step::Wait(Some(_))));
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn a_document_that_goes_back_keeps_the_old_container_that_still_runs() {
 fn the_old_container_is_repaired_while_its_successor_cannot_be_prepared() {
     let view = View { main: Some(container("a", "old", DEAD)), ..View::default() };
     let memory = with_image(Image::Pulling);
-    assert_eq!(plan(&target("new"), &view, &memory, NOW), Step::Do(Action::Start(id("a"))));
+    assert_eq!(plan(&target("new"), &view, &memory, Gate::OPEN, NOW), Step::Do(Action::Start(id("a"))));
 }
 
 #[test]
@@ -131,9 +132,9 @@ fn an_exit_is_retried_by_the_backoff_and_not_before() {
         view.main = Some(container("a", "new", DEAD));
         memory.observe(&want, &view, NOW, Dice(0.5));
     }
-    assert_eq!(plan(&want, &view, &memory, NOW), Step::Wait(Some(NOW + Duration::from_secs(1))));
+    assert_eq!(plan(&want, &view, &memory, Gate::OPEN, NOW), Step::Wait(Some(NOW + Duration::from_secs(1))));
     let later = NOW + Duration::from_secs(1);
-    assert_eq!(plan(&want, &view, &memory, later), Step::Do(Action::Start(id("a"))));
+    assert_eq!(plan(&want, &view, &memory, Gate::OPEN, later), Step::Do(Action::Start(id("a"))));
 }
 
 #[test]
@@ -153,16 +154,19 @@ fn a_pull_policy_of_always_pulls_before_a_create_and_never_does_not_pull() {
     assert_eq!(step(&want, &View::default()), Step::Do(Action::Pull));
     want.service.pull = Pull::Never;
     let memory = with_image(Image::Missing);
-    assert_eq!(plan(&want, &View::default(), &memory, NOW), Step::Do(Action::Create(Role::Main)));
+    assert_eq!(plan(&want, &View::default(), &memory, Gate::OPEN, NOW), Step::Do(Action::Create(Role::Main)));
 }
 
 #[test]
 fn a_foreign_container_with_our_name_is_looked_at_again_only_at_the_next_tick() {
     let mut memory = Memory::default();
     memory.name_conflict(About::Preparing, "taken".into());
-    assert_eq!(plan(&target("new"), &View::default(), &memory, NOW), Step::Wait(None));
+    assert_eq!(plan(&target("new"), &View::default(), &memory, Gate::OPEN, NOW), Step::Wait(None));
     memory.tick();
-    assert_eq!(plan(&target("new"), &View::default(), &memory, NOW), Step::Do(Action::Create(Role::Main)));
+    assert_eq!(
+        plan(&target("new"), &View::default(), &memory, Gate::OPEN, NOW),
+        Step::Do(Action::Create(Role::Main))
+    );
 }
 
 #[test]
@@ -249,7 +253,7 @@ fn a_paused_container_goes_on_whether_it_is_wanted_outdated_or_leaving() {
     let mut memory = with_image(Image::Missing);
     memory.prepare_failed(Code::ImagePull, "no route".into(), NOW, Dice(0.5));
     memory.prepare_failed(Code::ImagePull, "no route".into(), NOW, Dice(0.5));
-    assert_eq!(plan(&target("new"), &paused("old"), &memory, NOW), go_on);
+    assert_eq!(plan(&target("new"), &paused("old"), &memory, Gate::OPEN, NOW), go_on);
 }
 
 fn any_status() -> impl Strategy<Value = Status> {
@@ -312,6 +316,25 @@ proptest! {
             }
         }
         prop_assert!(false, "did not converge: {:?}", world.view);
+    }
+
+    #[test]
+    fn while_a_slot_waits_for_others_what_serves_goes_on_and_nothing_new_starts(view in any_view()) {
+        let want = target("new");
+        let shut = Gate { may_restart: false, may_begin: false };
+        let mut world = World { view, created: 0 };
+        // A prepared one that somebody started by hand serves nobody.
+        let serving = |view: &View| view.main.iter().chain(&view.others).any(|c| c.status.is_alive());
+        let serves = serving(&world.view);
+        for _ in 0..20 {
+            let Step::Do(action) = plan(&want, &world.view, &Memory::default(), shut, NOW) else { break };
+            let main = world.view.main.as_ref();
+            let starts_new =
+                matches!(&action, Action::Start(id) if main.is_some_and(|m| m.id == *id && want.digest_is(m)));
+            prop_assert!(!starts_new, "{:?}", world.view);
+            world.apply(action, &want);
+            prop_assert!(!serves || serving(&world.view), "nobody serves any more: {:?}", world.view);
+        }
     }
 
     #[test]

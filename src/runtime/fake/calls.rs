@@ -9,7 +9,9 @@ use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::hidden::RegistryCredential;
 use crate::domain::spec::{CreateSpec, PlacedFile};
-use crate::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, StopSettings};
+use crate::runtime::{
+    ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, Run, StopSettings,
+};
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
@@ -236,6 +238,15 @@ impl ContainerRuntime for FakeRuntime {
                 pulling(self.world.clone(), reference.to_owned(), registry)
             }
         })
+    }
+
+    async fn run_in(&self, id: &ContainerId, _argv: &[String], limit: Duration) -> Result<Run> {
+        let which = id.clone();
+        let run = self.call(Op::Exec, id.as_str(), move |state| state.run_in(&which)).await?;
+        if run == Run::TooLong {
+            tokio::time::sleep(limit).await;
+        }
+        Ok(run)
     }
 
     async fn hints(&self) -> Result<BoxStream<'static, Result<Hint>>> {

@@ -2,7 +2,7 @@
 use super::state::{Found, State};
 use crate::domain::container::{ContainerId, Status};
 use crate::domain::spec::{CreateSpec, PlacedFile};
-use crate::runtime::{ErrorKind, StopSettings};
+use crate::runtime::{ErrorKind, Run, StopSettings};
 use fleet_contracts::names::label;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -111,7 +111,8 @@ impl State {
         let exit = found.program.signals.get(signal).copied();
         let (line, is_frozen) = (format!("signal {} {signal}", found.name), found.status == Status::Paused);
         self.note(id, line);
-        if is_frozen {
+        // runc thaws for this one (container_linux.go, Signal), and cgroup v2 kills what is frozen.
+        if is_frozen && signal != "SIGKILL" {
             let found = self.found_mut(id)?;
             found.unheard.push(signal.into());
             return Ok(());
@@ -123,6 +124,15 @@ impl State {
             (_, None) => {}
         }
         Ok(())
+    }
+
+    pub(super) fn run_in(&mut self, id: &ContainerId) -> Result<Run, Refusal> {
+        let found = self.found_mut(id)?;
+        if !matches!(found.status, Status::Running(_)) {
+            return Err((ErrorKind::Refused, "it does not run".into()));
+        }
+        let name = found.name.clone();
+        Ok(self.runs.get(&name).cloned().unwrap_or(Run::Ended { code: 0, said: String::new() }))
     }
 
     pub(super) fn rename(&mut self, id: &ContainerId, name: &str) -> Result<(), Refusal> {

@@ -9,7 +9,8 @@ pub(super) fn deadline(op: Op) -> Duration {
         Op::Create | Op::PutFiles | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => {
             Duration::from_secs(60)
         }
-        Op::Info
+        Op::Exec
+        | Op::Info
         | Op::List
         | Op::Look
         | Op::Holder

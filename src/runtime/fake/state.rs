@@ -5,7 +5,7 @@ use crate::domain::container::{Container, ContainerId, Process, Status};
 use crate::domain::hidden::Hidden;
 use crate::domain::spec::PlacedFile;
 use crate::runtime::identity::identity;
-use crate::runtime::{Hint, StopSettings};
+use crate::runtime::{Hint, Run, StopSettings};
 use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) networks: BTreeMap<String, BTreeMap<String, String>>,
     /// Name → labels.
     pub(super) volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Container name → what a command in it comes to; others succeed.
+    pub(super) runs: BTreeMap<String, Run>,
     pub(super) occupied_ports: BTreeSet<u16>,
     pub(super) faults: Faults,
     pub(super) journal: Vec<String>,
@@ -71,6 +73,7 @@ impl State {
             registry: BTreeMap::new(),
             networks: BTreeMap::new(),
             volumes: BTreeMap::new(),
+            runs: BTreeMap::new(),
             occupied_ports: BTreeSet::new(),
             faults: Faults::default(),
             journal: Vec::new(),

@@ -1,5 +1,5 @@
 use super::{MAX_SERVICES, Parsed, Refusal, parse};
-use crate::desired::{Cpus, Service};
+use crate::desired::{Condition, Cpus, Service};
 use crate::names::MAX_DOCUMENT;
 use serde_json::{Value, json};
 
@@ -165,20 +165,11 @@ fn document_of_one(image: &str) -> Vec<u8> {
 }
 
 #[test]
-fn fields_not_built_yet_count_as_absent_at_their_default() {
+fn fields_at_their_default_count_as_absent() {
     let plain = accepted(&service_with(json!({})));
     let defaults = json!({"working_dir": null, "user": null, "files": [], "devices": [], "network": "bridge",
         "depends_on": [], "healthcheck": null, "resources": {}, "registry_auth": null, "secrets": [], "log": {}});
     assert_eq!(accepted(&service_with(defaults)), plain);
-}
-
-#[test]
-fn each_field_not_built_yet_is_refused_by_its_path() {
-    let set = json!({"depends_on": [1], "healthcheck": {"test": []}});
-    for (field, value) in set.as_object().unwrap() {
-        let problem = only_problem(&service_with(json!({field: value})));
-        assert!(problem.starts_with(&format!("data.services[0].{field}: not supported")), "{problem}");
-    }
 }
 
 #[test]
@@ -356,4 +347,98 @@ fn env_as_pairs_may_be_empty_or_have_empty_values() {
     let env: Vec<_> =
         parsed.deployment.services[0].env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(env, [("A", ""), ("B", "x=y")]);
+}
+
+/// `web` with these dependencies, beside a checked `db` and a job.
+fn depending(dependencies: Value) -> Vec<u8> {
+    document(json!([
+        {"name": "web", "image": "a", "depends_on": dependencies},
+        {"name": "db", "image": "a", "healthcheck": {"test": ["CMD", "check"]}},
+        {"name": "job", "image": "a", "restart": "never"}]))
+}
+
+#[test]
+fn a_service_waits_for_others_of_its_document() {
+    let all =
+        json!([{"service": "db", "condition": "healthy"}, {"service": "job", "condition": "completed"}]);
+    let web = only_first(&depending(all));
+    let conditions: Vec<_> = web.depends_on.iter().map(|d| (d.service.as_str(), d.condition)).collect();
+    assert_eq!(conditions, [("db", Condition::Healthy), ("job", Condition::Completed)]);
+    assert_eq!(
+        only_first(&depending(json!([{"service": "db"}]))).depends_on[0].condition,
+        Condition::Started
+    );
+}
+
+fn only_first(document: &[u8]) -> Service {
+    accepted(document).deployment.services.remove(0)
+}
+
+#[test]
+fn a_dependency_that_can_never_come_about_is_refused_by_its_path() {
+    for (dependency, path, why) in [
+        (json!({"service": "cache"}), "", "no service \"cache\""),
+        (json!({"service": "web"}), "", "cannot wait for itself"),
+        (json!({"service": "job", "condition": "healthy"}), "", "no healthcheck"),
+        (json!({"service": "db", "condition": "completed"}), "", "never completes"),
+        (
+            json!({"service": "db", "condition": "ready"}),
+            ".condition",
+            "use one of started, healthy, completed",
+        ),
+        (json!({"condition": "healthy"}), ".service", "required"),
+        (json!("db"), "", "an object is expected"),
+    ] {
+        let problem = only_problem(&depending(json!([dependency])));
+        let path = format!("data.services[0].depends_on[0]{path}: ");
+        assert!(problem.starts_with(&path) && problem.contains(why), "{problem}");
+    }
+    let twice = only_problem(&depending(json!([{"service": "db"}, {"service": "db"}])));
+    assert!(twice.starts_with("data.services[0].depends_on[1]: \"db\" is already given at "), "{twice}");
+}
+
+#[test]
+fn services_that_wait_for_each_other_are_refused_with_the_way_round() {
+    let on = |name: &str, on: &[&str]| {
+        let all: Vec<Value> = on.iter().map(|name| json!({"service": name})).collect();
+        json!({"name": name, "image": "a", "depends_on": all})
+    };
+    let circle =
+        [on("z", &["a"]), on("a", &["free", "b"]), on("b", &["c"]), on("c", &["a"]), on("free", &[])];
+    let problem = only_problem(&document(json!(circle)));
+    assert_eq!(
+        problem,
+        "data.services[1].depends_on: the services wait for each other for ever: a → b → c → a"
+    );
+    // Two ways to one service are no circle.
+    accepted(&document(json!([on("a", &["b", "c"]), on("b", &["d"]), on("c", &["d"]), on("d", &[])])));
+}
+
+#[test]
+fn a_healthcheck_has_dockers_words_and_defaults() {
+    let check =
+        |healthcheck: Value| only_service(&service_with(json!({"healthcheck": healthcheck}))).healthcheck;
+    let plain = check(json!({"test": ["CMD", "/bin/check", "-q"]})).unwrap();
+    assert_eq!(plain.test.argv(), ["/bin/check", "-q"]);
+    assert_eq!((plain.interval_s, plain.timeout_s, plain.retries, plain.start_period_s), (30, 30, 3, 0));
+    assert_eq!(
+        check(json!({"test": ["CMD-SHELL", "a | b"]})).unwrap().test.argv(),
+        ["/bin/sh", "-c", "a | b"]
+    );
+    assert_eq!(check(json!({"test": ["NONE"]})), None);
+    for (wrong, path) in [
+        (json!({"test": "/bin/check"}), "test"),
+        (json!({"test": []}), "test"),
+        (json!({"test": ["/bin/check"]}), "test"),
+        (json!({"test": ["CMD"]}), "test"),
+        (json!({"test": ["CMD-SHELL", "a", "b"]}), "test"),
+        (json!({"interval_s": 5}), "test"),
+        (json!({"test": ["CMD", "a"], "interval_s": 0}), "interval_s"),
+        (json!({"test": ["CMD", "a"], "timeout_s": 1.5}), "timeout_s"),
+        (json!({"test": ["CMD", "a"], "retries": 101}), "retries"),
+        (json!({"test": ["CMD", "a"], "start_period_s": -1}), "start_period_s"),
+    ] {
+        let problem = only_problem(&service_with(json!({"healthcheck": wrong})));
+        assert!(problem.starts_with(&format!("data.services[0].healthcheck.{path}: ")), "{problem}");
+    }
 }

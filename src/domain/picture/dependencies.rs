@@ -1,0 +1,42 @@
+//! What the slots of a deployment allow each other.
+use super::*;
+use crate::domain::order::{Gate, Other, awaited, gate};
+use fleet_contracts::state;
+
+impl Picture {
+    pub(super) fn gate(&self, target: &Target) -> Gate {
+        // Most services depend on nothing.
+        if target.service.depends_on.is_empty() {
+            return Gate::OPEN;
+        }
+        let views = self.views_of(target);
+        gate(target, |name| self.other(name, &views))
+    }
+
+    /// The services that wait for this one.
+    pub(super) fn waiting_for(&self, service: &ServiceName) -> Vec<&ServiceName> {
+        let Order::Run(wanted) = &self.order else { return Vec::new() };
+        let waits = |target: &Target| {
+            let views = self.views_of(target);
+            awaited(target, |name| self.other(name, &views)).is_some_and(|on| on.service == *service)
+        };
+        wanted.targets.iter().filter(|(_, target)| waits(target)).map(|(name, _)| name).collect()
+    }
+
+    /// What the label of a container that was made to this digest says.
+    pub(super) fn dependencies_of(&self, service: &ServiceName, digest: &SpecDigest) -> Vec<ServiceName> {
+        let target = self.target(service).filter(|target| target.digest == *digest);
+        let all = target.into_iter().flat_map(|target| &target.service.depends_on);
+        all.map(|dependency| dependency.service.clone()).collect()
+    }
+
+    fn views_of(&self, target: &Target) -> BTreeMap<ServiceName, View> {
+        let on = target.service.depends_on.iter().map(|dependency| &dependency.service);
+        on.map(|name| (name.clone(), self.view(name))).collect()
+    }
+
+    fn other<'a>(&'a self, name: &ServiceName, views: &'a BTreeMap<ServiceName, View>) -> Option<Other<'a>> {
+        let is_healthy = self.slots.get(name)?.memory.health() == Some(state::Health::Healthy);
+        Some(Other { target: self.target(name)?, view: views.get(name)?, is_healthy })
+    }
+}
