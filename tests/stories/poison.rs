@@ -43,7 +43,10 @@ async fn a_document_that_ended_the_process_twice_is_left_alone_by_the_third_one(
     let crash = LastCrash { line: "aborted by SIGABRT".into(), deployment: Some("bad".parse().unwrap()) };
     story = story.with(|parts| parts.last_crash = Some(crash));
     story.crash().await;
+    let saves = story.disk.effects_before_saves_of("bad").len();
     story.boot().await;
+    // What the bucket says is of the process before: that it was counted is on the disk.
+    story.until("its end is counted", |s| s.disk.effects_before_saves_of("bad").len() > saves).await;
     story.until("it is tried again", |s| s.phase("bad") == Some(Phase::Running)).await;
     story.crash().await;
     story.boot().await;
