@@ -23,9 +23,7 @@ pub(super) fn read(object: &Object<'_>, report: &mut Report) -> Option<Healthche
     let field = object.get("healthcheck")?;
     let read = field.object();
     let object = report.keep(&field, read)?;
-    if object.entries().next().is_none() {
-        return None;
-    }
+    object.entries().next()?;
     report.unknown(&object, &[&["test", "interval_s", "timeout_s", "retries", "start_period_s"]]);
     let mut seconds =
         |name, range, default| read_number(&object, name, "seconds", range, report).unwrap_or(default);
