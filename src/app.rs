@@ -11,6 +11,7 @@ use crate::store::disk::DiskLedger;
 use crate::store::lock::{LockError, StateLock};
 use crate::supervision::Ended;
 use crate::tree::{self, Parts};
+use crate::vault::disk::DiskVault;
 use crate::watchdog::breadcrumb::{self, Breadcrumb, LastCrash};
 use crate::watchdog::ends::{self, Ends};
 use crate::watchdog::suspects::Suspects;
@@ -171,6 +172,11 @@ fn parts(config: &Config, identity: Identity, doors: Doors, before: &Before) -> 
         identity,
         runtime,
         bus: doors.bus,
+        vault: Arc::new(DiskVault::new(
+            &config.runtime.secrets_dir,
+            &config.runtime.registry_auth_dir,
+            &agent.state_dir,
+        )),
         store: doors.ledger,
         owner: doors.lock,
         inventory: inventory::read(&agent.state_dir),

@@ -72,6 +72,10 @@ pub struct ClientCertificate {
 pub struct RuntimeSettings {
     /// Podman's API socket. It need not exist yet.
     pub socket: PathBuf,
+    /// Absolute; one file per secret.
+    pub secrets_dir: PathBuf,
+    /// Absolute; one `NAME.json` per credential.
+    pub registry_auth_dir: PathBuf,
 }
 
 impl Config {
@@ -125,7 +129,11 @@ impl Config {
                 "reply_prefixes": self.nats.reply_prefixes,
             },
             "credentials": credentials::without_secrets(&self.credentials),
-            "runtime": { "socket": text(&self.runtime.socket) },
+            "runtime": {
+                "socket": text(&self.runtime.socket),
+                "secrets_dir": text(&self.runtime.secrets_dir),
+                "registry_auth_dir": text(&self.runtime.registry_auth_dir),
+            },
             "labels": self.labels,
         });
         let digest = ring::digest::digest(&ring::digest::SHA256, normal.to_string().as_bytes());

@@ -2,6 +2,7 @@
 //!
 //! * [`book`]: all deployments: accepted, durable, told
 //! * [`judge`]: what a snapshot or a hint of the bucket authorises
+//! * [`hidden`]: bytes that nobody sees by accident
 //! * [`identity`]: whether another device goes by this one's name
 //! * [`plan`]: the next step of one service slot
 //! * [`order`]: which service comes before which
@@ -15,6 +16,7 @@ pub mod book;
 pub mod container;
 pub mod desired;
 pub mod health;
+pub mod hidden;
 pub mod identity;
 pub mod judge;
 pub mod ledger;

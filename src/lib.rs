@@ -18,4 +18,5 @@ pub mod supervision;
 pub mod systemd;
 pub mod telemetry;
 pub mod tree;
+pub mod vault;
 pub mod watchdog;

@@ -6,7 +6,8 @@ pub mod podman;
 pub mod process;
 
 use crate::domain::container::{Container, ContainerId, Process};
-use crate::domain::spec::CreateSpec;
+use crate::domain::hidden::RegistryCredential;
+use crate::domain::spec::{CreateSpec, PlacedFile};
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
@@ -124,6 +125,10 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// Creates a container, not started. Fails with `NameInUse` or `ImageMissing`.
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId>;
 
+    /// Puts files into a container that was never started, over what is there; directories that are missing
+    /// are made, for root and with 0755.
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> Result<()>;
+
     /// Starts a container; one that runs already is a success.
     async fn start(&self, id: &ContainerId) -> Result<()>;
 
@@ -157,9 +162,14 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     /// The id of an image that is on the device.
     async fn image(&self, reference: &str) -> Result<Option<String>>;
 
-    /// Pulls an image. The stream ends after the last item; an `Err` item is the last. It never
+    /// Fetches an image from its registry, with a credential where one is given, or from the archive that the
+    /// reference names (`ImageMissing` when that file is not there). The stream ends after the last item; an `Err` item is the last. It never
     /// ends by itself when the registry stalls: the caller keeps the deadline. Dropping it cancels.
-    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>>;
+    async fn pull(
+        &self,
+        reference: &str,
+        credential: Option<&RegistryCredential>,
+    ) -> Result<BoxStream<'static, Result<PullProgress>>>;
 
     /// Runs a command in a container that runs, and waits for its end for at most `limit`. A program that is not
     /// there ends with code 126 or 127. Refused in a container that does not run.

@@ -35,6 +35,7 @@ use crate::supervision::{
     Address, Board, Budget, ChildSpec, Ending, Keyed, KeyedSpec, Root, Strategy, SupervisorSpec, keyed,
     run_root_watched, supervisor, worker,
 };
+use crate::vault::Vault;
 use crate::watchdog::breadcrumb::LastCrash;
 use fleet_contracts::device::Inventory;
 use fleet_contracts::tree_text::{self, Line};
@@ -53,6 +54,7 @@ pub struct Parts {
     pub runtime: Option<Arc<dyn ContainerRuntime>>,
     pub bus: Arc<dyn Bus>,
     pub store: Arc<dyn LedgerStore>,
+    pub vault: Arc<dyn Vault>,
     pub owner: Arc<dyn StateOwner>,
     pub inventory: Inventory,
     pub labels: BTreeMap<String, String>,
@@ -142,6 +144,7 @@ fn runtime_side(
         reconcilers: wires.reconcilers.clone(),
         ownership: view.clone(),
         clock,
+        vault: parts.vault.clone(),
     };
     let observer = observer::Args {
         runtime: runtime.clone(),
@@ -185,7 +188,7 @@ fn reconcilers(parts: &Parts, wires: &Wires, clock: Clock) -> ChildSpec {
     let device = parts.identity.device.clone();
     let (deployments, effects, observer) =
         (wires.deployments.clone(), wires.effects.clone(), wires.observer.clone());
-    let hold = parts.hold;
+    let (hold, vault) = (parts.hold, parts.vault.clone());
     let args = move |name: &fleet_contracts::DeploymentName| reconciler::Args {
         device: device.clone(),
         name: name.clone(),
@@ -194,6 +197,7 @@ fn reconcilers(parts: &Parts, wires: &Wires, clock: Clock) -> ChildSpec {
         observer: observer.clone(),
         clock,
         hold,
+        vault: vault.clone(),
     };
     let told = wires.deployments.clone();
     let parked = move |name: &fleet_contracts::DeploymentName, failure: &str| {

@@ -30,7 +30,7 @@ fn lab() -> Lab {
 
 impl Lab {
     async fn pull(&self, reference: &str) -> Vec<Result<PullProgress>> {
-        let items = self.runtime.pull(reference).await.expect("begins").collect();
+        let items = self.runtime.pull(reference, None).await.expect("begins").collect();
         tokio::time::timeout(PATIENCE, items).await.expect("the pull ends")
     }
 
@@ -67,7 +67,7 @@ async fn a_registry_that_wants_credentials_is_told_from_one_without_the_tag() {
 #[tokio::test]
 async fn a_stalled_registry_is_silence_and_dropping_the_pull_ends_it() {
     let lab = lab();
-    let mut pull = lab.runtime.pull(STALLING).await.expect("begins");
+    let mut pull = lab.runtime.pull(STALLING, None).await.expect("begins");
     let silence = async {
         while let Some(item) = pull.next().await {
             item.expect("no error");

@@ -1,12 +1,13 @@
 //! `DesiredDeployment`: what an operator wants of one deployment on one device.
 //!
 //! The types here hold only what was validated; [`parse`] is the one way from bytes to them.
-use crate::ServiceName;
+use crate::{ServiceName, ValueName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 mod canonical;
 mod device;
+mod file;
 mod healthcheck;
 mod image;
 mod json;
@@ -15,13 +16,16 @@ mod network;
 mod order;
 mod parse;
 mod path;
+mod places;
 mod port;
 mod report;
+mod secret;
 mod service;
 mod signal;
 mod volume;
 
 pub use canonical::canonical_spec;
+pub use image::archive_path;
 pub use parse::{MAX_GRACE_S, MAX_SERVICES, PODMAN_V0, Parsed, Problem, Refusal, parse};
 
 /// A validated deployment of type `PodmanV0`.
@@ -57,6 +61,8 @@ pub struct Service {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<Volume>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
     #[serde(skip_serializing_if = "is_default")]
     pub network: Network,
@@ -73,6 +79,11 @@ pub struct Service {
     pub restart: Restart,
     #[serde(skip_serializing_if = "is_default")]
     pub pull: Pull,
+    /// Used when its image is pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_auth: Option<ValueName>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
@@ -144,6 +155,41 @@ pub enum VolumeSource {
     Named(String),
     /// An absolute path on the device.
     Bind(String),
+}
+
+/// A file that the container finds when it starts, owned by root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct File {
+    /// Absolute path in the container.
+    pub path: String,
+    pub content: String,
+    #[serde(skip_serializing_if = "is_default")]
+    pub mode: FileMode,
+}
+
+/// Permission bits, 0644 by default. Serializes to four octal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileMode(u16);
+
+/// A value that is on the device and in no document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Secret {
+    pub name: ValueName,
+    #[serde(flatten)]
+    pub target: SecretTarget,
+    /// Another value is a reason to make the container anew.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reload: bool,
+}
+
+/// Where a container finds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretTarget {
+    /// The variable of this name.
+    Env(String),
+    /// The file at this absolute path.
+    Path(String),
 }
 
 /// `/dev/x[:/path/in/container][:rwm]`. Serializes to its normalised text.
@@ -293,7 +339,7 @@ macro_rules! serialize_as_text {
         }
     )*};
 }
-serialize_as_text!(Port, Volume, Device, Network);
+serialize_as_text!(Port, Volume, FileMode, Device, Network);
 
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -18,5 +18,5 @@ pub mod state;
 pub mod time;
 pub mod tree_text;
 
-pub use names::{DeploymentName, DeviceId, NameError, ServiceName};
+pub use names::{DeploymentName, DeviceId, NameError, ServiceName, ValueName};
 pub use time::Timestamp;

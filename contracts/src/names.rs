@@ -26,6 +26,8 @@ pub mod label {
     pub const REVISION: &str = "io.fleet.revision";
     /// Names of services, with commas between them; only where there are any.
     pub const DEPENDS_ON: &str = "io.fleet.depends-on";
+    /// Tells the values of secrets that say `reload` from others, and nothing else of them.
+    pub const SECRETS_VERSION: &str = "io.fleet.secrets-version";
 }
 
 /// Why a name was refused.
@@ -93,6 +95,12 @@ fn is_dns_label(s: &str) -> bool {
         && !s.ends_with('-')
 }
 
+/// One plain file name: nothing that leads out of a directory, and nothing hidden.
+fn is_value_name(s: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    (1..=128).contains(&s.len()) && s.bytes().all(plain) && !s.starts_with('.')
+}
+
 name!(
     /// A device's id: one NATS token, 1 to 64 of `A-Z a-z 0-9 _ -`.
     DeviceId, "device id", "use 1 to 64 of A-Z a-z 0-9 _ -", is_device_id
@@ -106,7 +114,13 @@ name!(
     ServiceName, "service name", "use 1 to 63 of a-z 0-9 -, without - at either end", is_dns_label
 );
 
-/// Which of a slot's three possible names a container bears.
+name!(
+    /// The name of a secret or a registry credential that is kept on the device: 1 to 128 of `A-Z a-z 0-9 _ . -`,
+    /// no `.` first.
+    ValueName, "name of a value", "use 1 to 128 of A-Z a-z 0-9 _ . -, without . at the begin", is_value_name
+);
+
+/// Which of a slot's possible names a container bears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// In service: `fleet-<deployment>.<service>`.
@@ -115,6 +129,8 @@ pub enum Role {
     Next,
     /// One being replaced: `….old`.
     Old,
+    /// One that still waits for its files: `….draft`. Nobody starts it.
+    Draft,
 }
 
 /// The container name of a service slot in a role. Podman's unique names make it a lock.
@@ -123,6 +139,7 @@ pub fn container_name(deployment: &DeploymentName, service: &ServiceName, role: 
         Role::Main => "",
         Role::Next => ".next",
         Role::Old => ".old",
+        Role::Draft => ".draft",
     };
     format!("fleet-{deployment}.{service}{suffix}")
 }

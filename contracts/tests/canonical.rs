@@ -29,15 +29,24 @@ fn service() -> impl Strategy<Value = Fields> {
         optional((1_u32..=60, word()).prop_map(
             |(interval, word)| json!({"test": ["CMD", word], "interval_s": interval, "retries": 5}),
         ));
-    let place = (optional(word()), optional(word()), device, cpus, check);
+    let files = optional(
+        ("\\PC{0,9}", "0[0-7]{3}")
+            .prop_map(|(content, mode)| json!([{"path": "/f", "content": content, "mode": mode}])),
+    );
+    let secrets = optional(
+        (word(), any::<bool>())
+            .prop_map(|(name, reload)| json!([{"name": name, "env": "1", "reload": reload}])),
+    );
+    let values = (files, secrets, optional(word()));
+    let place = (optional(word()), optional(word()), device, cpus, check, values);
     (word(), words(), words(), map(), ports, volumes, restart, map(), place).prop_map(
         |(image, command, entrypoint, env, ports, volumes, restart, labels, place)| {
-            let (user, network, devices, resources, check) = place;
+            let (user, network, devices, resources, check, (files, secrets, registry_auth)) = place;
             let network = network.map(|name| format!("n-{name}"));
             let all = json!({"name": "web", "image": image, "command": command, "entrypoint": entrypoint,
                 "env": env, "ports": ports, "volumes": volumes, "restart": restart, "labels": labels,
                 "user": user, "network": network, "devices": devices, "resources": resources,
-                "healthcheck": check});
+                "healthcheck": check, "files": files, "secrets": secrets, "registry_auth": registry_auth});
             all.as_object().unwrap().clone().into_iter().filter(|(_, value)| !value.is_null()).collect()
         },
     )

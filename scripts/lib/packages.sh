@@ -88,6 +88,15 @@ provide_static_busybox() {
     static_busybox >/dev/null || die "busybox-static holds no static busybox"
 }
 
+# A registry for the tests, as a program only: the package would run it as a service.
+provide_registry() {
+    if command -v docker-registry >/dev/null || [ -x "$CACHE/docker-registry/usr/bin/docker-registry" ]; then return 0; fi
+    warn "unpacking: docker-registry"
+    # The demo does without.
+    unpack docker-registry "$CACHE/docker-registry" ||
+        warn "note: no docker-registry: the tests of private registries will fail"
+}
+
 # unpack PACKAGE DIR [APT-OPTION…]: downloads and unpacks, installs nothing.
 unpack() {
     local package=$1 target=$2 work

@@ -11,6 +11,7 @@ use crate::runtime::ContainerRuntime;
 use crate::store::{Epoch, OwnershipView};
 use crate::supervision::{Context, Fault, Keyed, TaskId, Worker};
 use crate::telemetry::blame;
+use crate::vault::Vault;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
 use std::collections::BTreeMap;
@@ -18,8 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+mod files;
 mod operations;
 mod pull;
+mod values;
 
 /// Podman does most of a start in one thread of the OCI runtime: more at once than this only makes
 /// each slower and delays the lists of the observer. Twice the cores of the smallest device.
@@ -37,6 +40,7 @@ pub struct Args {
     pub reconcilers: Keyed<DeploymentName, Reconciler>,
     pub ownership: OwnershipView,
     pub clock: Clock,
+    pub vault: Arc<dyn Vault>,
 }
 
 pub struct Effects {
@@ -99,7 +103,7 @@ impl Effects {
         log_begin(&deployment, &operation);
         let what = format!("{} for {deployment}", describe(&operation));
         let pulls = match &operation {
-            Operation::Pull { image } => Some(image.clone()),
+            Operation::Pull { image, .. } => Some(image.clone()),
             Operation::Create(_)
             | Operation::Start(_)
             | Operation::Unpause(_)
@@ -128,7 +132,7 @@ impl Effects {
         operation: Operation,
         epoch: Epoch,
     ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
-        let runtime = self.args.runtime.clone();
+        let (runtime, vault) = (self.args.runtime.clone(), self.args.vault.clone());
         let slots = match operation {
             Operation::Pull { .. } => self.pulls.clone(),
             Operation::Check { .. } | Operation::LastWords(_) => self.checks.clone(),
@@ -145,7 +149,10 @@ impl Effects {
                 return Err(not_owner());
             }
             let outcome = match operation {
-                Operation::Pull { image } => pull::pull(&*runtime, &image, progress).await,
+                Operation::Pull { image, registry_auth } => {
+                    pull::pull(&*runtime, &vault, &image, registry_auth, progress).await
+                }
+                Operation::Create(creation) => values::create(&*runtime, &vault, *creation).await,
                 Operation::Stop { id, .. } => {
                     drop(permit);
                     operations::stop(&*runtime, &id).await
@@ -206,7 +213,7 @@ fn describe(operation: &Operation) -> String {
         Operation::Stop { id, .. } => format!("stop {}", short(id.as_str())),
         Operation::Remove { id, .. } => format!("remove {}", short(id.as_str())),
         Operation::Rename { id, to } => format!("rename {} to {to}", short(id.as_str())),
-        Operation::Pull { image } => format!("pull {image}"),
+        Operation::Pull { image, .. } => format!("pull {image}"),
         Operation::Check { id, .. } => format!("check {}", short(id.as_str())),
         Operation::LastWords(id) => format!("last words of {}", short(id.as_str())),
         Operation::RemoveNetwork(name) => format!("remove network {name}"),
@@ -245,6 +252,7 @@ fn reason(cause: Cause) -> &'static str {
         Cause::Duplicate => "it is a second container in one slot",
         Cause::Dead => "it is dead",
         Cause::Unused => "it was prepared and is no longer wanted",
+        Cause::Unfinished => "its making was cut off and it lacks its files",
         Cause::Unhealthy => "its health check fails",
     }
 }

@@ -5,11 +5,13 @@
 use super::{Clock, Hold, dice};
 use crate::domain::container::{Container, ContainerId, Status};
 use crate::domain::desired::Wanted;
+use crate::domain::hidden::SecretsVersion;
 use crate::domain::overlay::{self, Report};
 use crate::domain::picture::{Check, Lane, Order, Picture, Setback};
 use crate::domain::plan::{Action, Step};
 use crate::domain::report::{Complaint, SlotFacts};
 use crate::domain::spec::Owner;
+use crate::domain::time::Moment;
 use crate::faults;
 use crate::messages::deployments::{ChildNews, Deployments};
 use crate::messages::effects::{Asked, Creation, Effect, Effects, Failure, Job, Operation, Outcome};
@@ -17,10 +19,11 @@ use crate::messages::observer::{Observation, Observer};
 use crate::messages::reconcilers::Reconciler as Message;
 use crate::supervision::{Address, Context, Fault, Worker};
 use crate::telemetry::blame;
-use fleet_contracts::names::{container_name, network_name};
+use crate::vault::{Vault, VaultError};
+use fleet_contracts::names::{Role, container_name, network_name};
 use fleet_contracts::state::Phase;
-use fleet_contracts::{DeploymentName, DeviceId, ServiceName};
-use std::collections::BTreeMap;
+use fleet_contracts::{DeploymentName, DeviceId, ServiceName, ValueName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,12 +36,17 @@ pub struct Args {
     pub observer: Address<Observer>,
     pub clock: Clock,
     pub hold: Option<Hold>,
+    pub vault: Arc<dyn Vault>,
 }
 
 pub struct Reconciler {
     args: Args,
     picture: Picture,
     told: Option<Report>,
+    /// Secrets are being read.
+    is_reading: bool,
+    /// Whose secrets could not be read the last time.
+    unreadable: BTreeSet<ServiceName>,
 }
 
 impl Worker for Reconciler {
@@ -51,7 +59,7 @@ impl Worker for Reconciler {
         args.effects.send(Effects::Attach { deployment: args.name.clone(), asked: picture.asked() });
         args.observer.send(Observer::Look(args.name.clone()));
         args.deployments.send(Deployments::Child(args.name.clone(), ChildNews::Started));
-        Ok(Self { picture, args, told: None })
+        Ok(Self { picture, args, told: None, is_reading: false, unreadable: BTreeSet::new() })
     }
 
     fn kind(msg: &Message) -> &'static str {
@@ -63,13 +71,14 @@ impl Worker for Reconciler {
         match msg {
             Message::Want(wanted) => self.want(wanted),
             Message::Vanish => self.cancel(Picture::vanish),
-            Message::Observed(seen) => self.on_observed(seen),
+            Message::Observed(seen) => self.on_observed(seen, ctx),
             Message::Blinded(blinded) => self.picture.blinded(blinded),
             Message::Attached { lanes, asked } => self.on_attached(lanes, asked),
             Message::Ended(lane, outcome) => self.on_ended(&lane, outcome),
             Message::Pulled { service, current, total } => self.picture.progressed(&service, current, total),
             Message::Tick => self.on_tick(),
             Message::Retell => self.told = None,
+            Message::SecretsRead { begun, read } => self.on_secrets_read(begun, read),
         }
         self.go_on(ctx);
         Ok(())
@@ -96,13 +105,53 @@ impl Reconciler {
         self.cancel(|picture| picture.want(wanted));
     }
 
-    fn on_observed(&mut self, seen: Observation) {
+    fn on_observed(&mut self, seen: Observation, ctx: &mut Context<Message>) {
+        self.read_secrets(ctx);
         self.picture.observed(seen.begun, seen.containers, self.args.clock.now(), dice());
         // Its end may have been told to an incarnation that died: ask, once per look.
         if self.picture.is_busy() {
             let (deployment, asked) = (self.args.name.clone(), self.picture.asked());
             self.args.effects.send(Effects::Attach { deployment, asked });
         }
+    }
+
+    /// The values stay where they are read: only their versions come here.
+    fn read_secrets(&mut self, ctx: &mut Context<Message>) {
+        let reloaded = self.picture.reloaded_secrets();
+        if reloaded.is_empty() || self.is_reading {
+            return;
+        }
+        self.is_reading = true;
+        let (vault, begun) = (self.args.vault.clone(), self.args.clock.now());
+        ctx.spawn_blocking("read secrets", move || {
+            let read = reloaded.into_iter().map(|(service, names)| (service, version(&*vault, &names)));
+            Message::SecretsRead { begun, read: read.collect() }
+        });
+    }
+
+    fn on_secrets_read(
+        &mut self,
+        begun: Moment,
+        read: BTreeMap<ServiceName, Result<SecretsVersion, VaultError>>,
+    ) {
+        self.is_reading = false;
+        let mut versions = BTreeMap::new();
+        for (service, result) in read {
+            match result {
+                Ok(version) => {
+                    self.unreadable.remove(&service);
+                    versions.insert(service, version);
+                }
+                // What runs has its values: it runs on.
+                Err(error) => {
+                    if self.unreadable.insert(service.clone()) {
+                        let deployment = &self.args.name;
+                        tracing::warn!(%deployment, %service, %error, "a secret cannot be read any more");
+                    }
+                }
+            }
+        }
+        self.picture.secrets_read(begun, versions);
     }
 
     fn on_attached(&mut self, lanes: Vec<Lane>, asked: Asked) {
@@ -141,9 +190,7 @@ impl Reconciler {
     fn on_effect(&mut self, lane: &Lane, effect: Effect) {
         let (now, dice) = (self.args.clock.now(), dice());
         match effect {
-            Effect::Created { id, name, digest } => {
-                self.picture.created(lane, id, name, digest, now, dice);
-            }
+            Effect::Created(made) => self.picture.created(lane, made, now, dice),
             Effect::Found(container) | Effect::Started(container) => {
                 // The next look may be half a second away: it can end before that.
                 if let Status::Running(process) = container.status {
@@ -236,8 +283,9 @@ impl Reconciler {
         let slot = Lane::Slot(service.clone());
         Some(match action {
             Action::Pull => {
-                let image = self.picture.target(service)?.service.image.clone();
-                (Lane::Image(service.clone()), Operation::Pull { image })
+                let wanted = &self.picture.target(service)?.service;
+                let (image, registry_auth) = (wanted.image.clone(), wanted.registry_auth.clone());
+                (Lane::Image(service.clone()), Operation::Pull { image, registry_auth })
             }
             Action::Create(role) => {
                 let name = container_name(&self.args.name, service, *role);
@@ -261,7 +309,18 @@ impl Reconciler {
         let owner = Owner { device, deployment, revision: wanted.revision };
         let volumes = owner.volumes(target);
         let (network, spec) = (owner.network(target), owner.create_spec(target));
-        Some(Creation { name, spec, digest: target.digest.clone(), network, volumes, labels: owner.labels() })
+        Some(Creation {
+            name,
+            draft: container_name(deployment, service, Role::Draft),
+            spec,
+            files: owner.files(target),
+            secrets: target.service.secrets.clone(),
+            reloaded: target.reloaded(),
+            digest: target.digest.clone(),
+            network,
+            volumes,
+            labels: owner.labels(),
+        })
     }
 
     fn report(&mut self, steps: &[(ServiceName, Step)]) {
@@ -296,6 +355,12 @@ impl Reconciler {
         let services = slots.iter().map(|slot| (slot.name.clone(), slot.state())).collect();
         Report { revision, phase, error, services }
     }
+}
+
+fn version(vault: &dyn Vault, names: &[ValueName]) -> Result<SecretsVersion, VaultError> {
+    let read = |name: &ValueName| Ok((name.clone(), vault.secret(name)?));
+    let values = names.iter().map(read).collect::<Result<Vec<_>, VaultError>>()?;
+    vault.version(&values)
 }
 
 fn rename(all: &mut BTreeMap<ContainerId, Container>, id: &ContainerId, to: String) {

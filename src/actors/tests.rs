@@ -46,6 +46,7 @@ pub fn spec() -> CreateSpec {
         working_dir: None,
         user: None,
         env: BTreeMap::new(),
+        hidden_env: BTreeMap::new(),
         ports: vec![],
         mounts: vec![],
         devices: vec![],
@@ -60,7 +61,7 @@ pub fn spec() -> CreateSpec {
 }
 
 pub fn pull(image: &str) -> Operation {
-    Operation::Pull { image: image.into() }
+    Operation::Pull { image: image.into(), registry_auth: None }
 }
 
 /// Stands where an actor should be, and passes on what it hears.

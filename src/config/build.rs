@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const STATE_DIR: &str = "/var/lib/fleet-agent";
+const SECRETS_DIR: &str = "/etc/fleet-agent/secrets";
+const REGISTRY_AUTH_DIR: &str = "/etc/fleet-agent/registry-auth";
 const NATS_URL: &str = "nats://127.0.0.1:4222";
 const REPLY_PREFIX: &str = "_INBOX.";
 /// Both intervals, seconds: an hour of silence is never healthy, and a tick costs a list of all containers.
@@ -23,14 +25,16 @@ pub fn build(
     let credentials = credentials::build(&mut raw, problems);
     let needed = agent.as_ref().is_none_or(|agent| agent.runtime_enabled);
     let socket = socket::build(&mut raw, environment, needed, problems);
+    let directory = |raw: &mut Raw, key: &str, default: &str, problems: &mut Vec<Problem>| {
+        absolute_path(raw, "runtime", key, problems).unwrap_or_else(|| default.into())
+    };
+    let runtime = RuntimeSettings {
+        socket,
+        secrets_dir: directory(&mut raw, "secrets_dir", SECRETS_DIR, problems),
+        registry_auth_dir: directory(&mut raw, "registry_auth_dir", REGISTRY_AUTH_DIR, problems),
+    };
     let labels = labels(&mut raw, problems);
-    Some(Config {
-        agent: agent?,
-        nats,
-        credentials: credentials?,
-        runtime: RuntimeSettings { socket },
-        labels,
-    })
+    Some(Config { agent: agent?, nats, credentials: credentials?, runtime, labels })
 }
 
 fn agent(raw: &mut Raw, problems: &mut Vec<Problem>) -> Option<AgentSettings> {

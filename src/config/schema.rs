@@ -82,8 +82,8 @@ pub const SECTIONS: &[Section] = &[
         name: "runtime",
         content: Content::Keys(&[
             key("socket", Shape::Text),
-            key("secrets_dir", Shape::Later),
-            key("registry_auth_dir", Shape::Later),
+            key("secrets_dir", Shape::Text),
+            key("registry_auth_dir", Shape::Text),
             key("min_free_mb", Shape::Later),
         ]),
     },

@@ -41,6 +41,8 @@ fn a_device_id_is_enough_and_the_rest_is_the_contracts_default() {
         }
     );
     assert_eq!(config.credentials, CredentialSettings::None);
+    assert_eq!(config.runtime.secrets_dir, Path::new("/etc/fleet-agent/secrets"));
+    assert_eq!(config.runtime.registry_auth_dir, Path::new("/etc/fleet-agent/registry-auth"));
     assert!(config.labels.is_empty());
 }
 
@@ -66,6 +68,8 @@ fn every_key_is_read() {
         password_file = "/secret"
         [runtime]
         socket = "unix:///podman.sock"
+        secrets_dir = "/secrets"
+        registry_auth_dir = "/registries"
         [labels]
         site = "north"
     "#;
@@ -80,6 +84,8 @@ fn every_key_is_read() {
     let password = SecretSource::File("/secret".into());
     assert_eq!(config.credentials, CredentialSettings::UserPassword { user: "u".into(), password });
     assert_eq!(config.runtime.socket, Path::new("/podman.sock"));
+    assert_eq!(config.runtime.secrets_dir, Path::new("/secrets"));
+    assert_eq!(config.runtime.registry_auth_dir, Path::new("/registries"));
     assert_eq!(config.labels, BTreeMap::from([("site".into(), "north".into())]));
 }
 

@@ -1,4 +1,5 @@
 //! What was observed of a container.
+use super::hidden::SecretsVersion;
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use std::fmt;
 
@@ -109,6 +110,8 @@ pub struct Container {
     pub service: ServiceName,
     /// None where the label is missing: then it equals no desired spec.
     pub digest: Option<SpecDigest>,
+    /// Of the values that its reloaded secrets had when it was made. None: it has none of these.
+    pub secrets: Option<SecretsVersion>,
     /// The services that its document said it depends on: they are stopped after it.
     pub depends_on: Vec<ServiceName>,
     pub status: Status,

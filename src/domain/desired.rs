@@ -1,8 +1,8 @@
 //! A validated document with everything that is derived from it.
 use super::container::{Container, SpecDigest};
 use super::spec;
-use fleet_contracts::ServiceName;
 use fleet_contracts::desired::{DesiredDeployment, Lifecycle, Refusal, Restart, Service, parse};
+use fleet_contracts::{ServiceName, ValueName};
 use std::collections::BTreeMap;
 
 /// What one service slot should hold.
@@ -18,6 +18,14 @@ impl Target {
     /// says of its environment or volumes.
     pub fn digest_is(&self, container: &Container) -> bool {
         container.digest.as_ref() == Some(&self.digest)
+    }
+
+    /// The secrets of which another value is a reason to make the container anew. A job is not run again
+    /// because of one.
+    pub fn reloaded(&self) -> Vec<ValueName> {
+        let is_job = self.service.restart == Restart::Never;
+        let reloaded = self.service.secrets.iter().filter(|secret| secret.reload && !is_job);
+        reloaded.map(|secret| secret.name.clone()).collect()
     }
 
     /// Whether the restart policy leaves a container down that exited with this code.

@@ -103,6 +103,13 @@ impl Memory {
         (self.health, self.restart_owed, self.unheard) = (None, false, None);
     }
 
+    /// Its secrets have other values now: what failed may have failed because of the former ones.
+    pub fn new_secrets(&mut self) {
+        self.prepares.forget();
+        self.starts.forget();
+        self.trouble = None;
+    }
+
     pub fn readiness(&self, policy: Pull, now: Moment) -> Readiness {
         if self.blocked || self.image == Image::Pulling {
             return Readiness::Wait(None);

@@ -2,6 +2,7 @@
 use super::backoff::{Backoff, Dice};
 use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
+use super::hidden::SecretsVersion;
 use super::memory::{About, Image, Memory, Trouble};
 use super::order;
 use super::plan::{Action, Cause, Rest, Step, View, keep, plan, vacate};
@@ -56,6 +57,16 @@ pub struct Setback {
     pub unsure: bool,
 }
 
+/// A container that was just created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    pub id: ContainerId,
+    pub name: String,
+    pub digest: SpecDigest,
+    /// Of the values that its reloaded secrets had.
+    pub secrets: Option<SecretsVersion>,
+}
+
 /// Why nothing can be seen, and when somebody looks again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blinded {
@@ -96,6 +107,8 @@ struct Slot {
     touched: Moment,
     /// Nothing is planned before a look that began after `touched`.
     unsure: bool,
+    /// Of its reloaded secrets, as they were when they were read last.
+    secrets: Option<SecretsVersion>,
 }
 
 impl Picture {
@@ -137,6 +150,7 @@ impl Picture {
             let same = matches!(&before, Order::Run(old) if old.targets.get(name).is_some_and(|t| t.digest == target.digest));
             if !same {
                 slot.memory.new_target();
+                slot.secrets = None;
                 obsolete.push(Lane::Image(name.clone()));
             }
         }
@@ -364,7 +378,13 @@ impl Picture {
     }
 
     fn view(&self, service: &ServiceName) -> View {
-        View::of(&self.name, service, self.containers.values())
+        let known = |container: &Container| match self.has_former_secrets(container) {
+            true => Container { digest: None, ..container.clone() },
+            false => container.clone(),
+        };
+        let of_service = self.containers.values().filter(|container| container.service == *service);
+        let seen: Vec<Container> = of_service.map(known).collect();
+        View::of(&self.name, service, &seen)
     }
 
     fn refresh(&mut self, service: &ServiceName, now: Moment, dice: Dice) {
@@ -394,6 +414,7 @@ mod health;
 mod words;
 pub use health::Check;
 mod outcomes;
+mod secrets;
 mod telling;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,8 @@ pub struct View {
     pub next: Option<Container>,
     /// `.old`, and whatever else was labelled into this slot under another name.
     pub others: Vec<Container>,
+    /// One whose making was cut off: it lacks its files, whatever its digest says.
+    pub draft: Option<Container>,
 }
 
 impl View {
@@ -36,6 +38,8 @@ impl View {
                 view.main = Some(container.clone());
             } else if container.name == named(Role::Next) {
                 view.next = Some(container.clone());
+            } else if container.name == named(Role::Draft) {
+                view.draft = Some(container.clone());
             } else {
                 view.others.push(container.clone());
             }
@@ -51,6 +55,7 @@ impl View {
         main.filter(|main| main.status.is_alive()).or(outgoing).or(main)
     }
 
+    /// All that may be started.
     pub fn all(&self) -> impl Iterator<Item = &Container> {
         self.others.iter().chain(&self.next).chain(&self.main)
     }
@@ -71,6 +76,8 @@ pub enum Cause {
     Dead,
     /// It was prepared, never started, and is no longer wanted.
     Unused,
+    /// Its making was cut off: it lacks its files.
+    Unfinished,
     /// Its health check fails: it is started again.
     Unhealthy,
 }
@@ -119,6 +126,10 @@ pub enum Step {
 /// The next step towards a slot that holds exactly one container of the target's digest.
 pub fn plan(target: &Target, view: &View, memory: &Memory, gate: Gate, now: Moment) -> Step {
     let slot = Slot { target, view, memory, gate, now };
+    // Its name is needed, and nobody else may start it.
+    if let Some(draft) = &view.draft {
+        return clear(draft, Cause::Unfinished);
+    }
     if let Some(step) = slot.keep_what_is_equal() {
         return step;
     }
@@ -135,7 +146,7 @@ pub fn keep(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step 
     let digest = main.digest.clone().unwrap_or_else(|| target.digest.clone());
     let theirs = Target { digest, ..target.clone() };
     let alive = view.others.iter().filter(|container| container.status.is_alive()).cloned().collect();
-    let view = View { main: view.main.clone(), next: None, others: alive };
+    let view = View { main: view.main.clone(), next: None, draft: None, others: alive };
     match plan(&theirs, &view, memory, Gate::OPEN, now) {
         Step::Do(action @ (Action::Start(_) | Action::Unpause(_))) => Step::Do(action),
         Step::Do(
@@ -152,7 +163,7 @@ pub fn keep(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step 
 /// The next step towards an empty slot.
 pub fn vacate(view: &View, cause: Cause) -> Step {
     // Prepared ones first: they must not be started by anybody while the others stop.
-    let order = view.next.iter().chain(&view.others).chain(&view.main);
+    let order = view.draft.iter().chain(&view.next).chain(&view.others).chain(&view.main);
     match order.into_iter().next() {
         Some(container) => clear(container, cause),
         None => Step::Done(Rest::Empty),

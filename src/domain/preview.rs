@@ -78,6 +78,7 @@ mod tests {
             deployment: "web".parse().unwrap(),
             digest: wanted.targets.get(&service).map(|target| target.digest.clone()),
             depends_on: vec![],
+            secrets: None,
             service,
             status,
             image_id: None,

@@ -2,7 +2,8 @@
 use fleet_contracts::desired::{Device, Port, Resources};
 use std::collections::BTreeMap;
 
-/// Everything a runtime needs to create one container. Complete: nothing is filled in later.
+/// Everything a runtime needs to create one container. Complete but for the values of secrets, which are read
+/// from the device when it is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateSpec {
     pub image: String,
@@ -11,6 +12,8 @@ pub struct CreateSpec {
     pub working_dir: Option<String>,
     pub user: Option<String>,
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are nobody else's to see; UTF-8 without NUL.
+    pub hidden_env: BTreeMap<String, Hidden>,
     pub ports: Vec<Port>,
     pub mounts: Vec<Mount>,
     pub devices: Vec<Device>,
@@ -36,8 +39,26 @@ pub struct Mount {
     pub read_only: bool,
 }
 
+/// A file that a container gets before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedFile {
+    /// Absolute path in the container.
+    pub path: String,
+    pub mode: u16,
+    pub owner: FileOwner,
+    pub content: Hidden,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileOwner {
+    Root,
+    /// Whoever the container's process runs as.
+    User,
+}
+
 use super::container::SpecDigest;
 use super::desired::Target;
+use super::hidden::Hidden;
 use fleet_contracts::desired::{self, DesiredDeployment, Lifecycle, Network, Service, Volume, VolumeSource};
 use fleet_contracts::names::{label, network_name, volume_name};
 use fleet_contracts::{DeploymentName, DeviceId};
@@ -105,6 +126,7 @@ impl Owner<'_> {
             working_dir: service.working_dir.clone(),
             user: service.user.clone(),
             env: service.env.clone(),
+            hidden_env: BTreeMap::new(),
             ports: service.ports.clone(),
             mounts: service.volumes.iter().map(|volume| self.mount(volume)).collect(),
             devices: service.devices.clone(),
@@ -119,6 +141,17 @@ impl Owner<'_> {
             stop_signal: lifecycle.stop_signal.as_str().to_owned(),
             stop_timeout_s: lifecycle.grace_period_s,
         }
+    }
+
+    /// The files that the container gets before it starts.
+    pub fn files(&self, target: &Target) -> Vec<PlacedFile> {
+        let place = |file: &desired::File| PlacedFile {
+            path: file.path.clone(),
+            mode: file.mode.bits(),
+            owner: FileOwner::Root,
+            content: Hidden::new(file.content.as_bytes()),
+        };
+        target.service.files.iter().map(place).collect()
     }
 
     fn mount(&self, volume: &Volume) -> Mount {

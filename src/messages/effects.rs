@@ -1,11 +1,12 @@
 //! To `effects`: carry out operations on the runtime, one at a time per lane.
 use crate::domain::container::{Container, ContainerId, Process, SpecDigest};
 use crate::domain::health::Verdict;
-pub use crate::domain::picture::{Asked, Lane};
+pub use crate::domain::picture::{Asked, Lane, Made};
 use crate::domain::plan::Cause;
-use crate::domain::spec::{CreateSpec, NewNetwork};
-use fleet_contracts::DeploymentName;
+use crate::domain::spec::{CreateSpec, NewNetwork, PlacedFile};
+use fleet_contracts::desired::Secret;
 use fleet_contracts::state::Code;
+use fleet_contracts::{DeploymentName, ValueName};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub enum Operation {
     },
     Pull {
         image: String,
+        registry_auth: Option<ValueName>,
     },
     RemoveNetwork(String),
     /// Read what a container said last.
@@ -67,7 +69,15 @@ pub enum Operation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation {
     pub name: String,
+    /// Its name while it lacks its files.
+    pub draft: String,
     pub spec: CreateSpec,
+    /// It is never started without them.
+    pub files: Vec<PlacedFile>,
+    /// By name: their values are read when it is carried out.
+    pub secrets: Vec<Secret>,
+    /// The secrets whose values' version it bears.
+    pub reloaded: Vec<ValueName>,
     pub digest: SpecDigest,
     pub network: Option<NewNetwork>,
     pub volumes: Vec<String>,
@@ -79,11 +89,7 @@ pub type Outcome = Result<Effect, Failure>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    Created {
-        id: ContainerId,
-        name: String,
-        digest: SpecDigest,
-    },
+    Created(Made),
     /// The name was ours already: an earlier create whose answer was lost.
     Found(Box<Container>),
     /// Seen after it was started or unpaused.

@@ -2,8 +2,12 @@
 use super::effects::{Asked, Lane, Outcome};
 use super::observer::Observation;
 use crate::domain::desired::Wanted;
+use crate::domain::hidden::SecretsVersion;
 pub use crate::domain::picture::Blinded;
+use crate::domain::time::Moment;
+use crate::vault::VaultError;
 use fleet_contracts::ServiceName;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(strum::IntoStaticStr)]
@@ -25,6 +29,11 @@ pub enum Reconciler {
         service: ServiceName,
         current: u64,
         total: u64,
+    },
+    /// What the reloaded secrets of these services are since `begun`.
+    SecretsRead {
+        begun: Moment,
+        read: BTreeMap<ServiceName, Result<SecretsVersion, VaultError>>,
     },
     /// Time has passed, or somebody asked: look for something to do.
     Tick,

@@ -3,6 +3,8 @@
 //! [`FakeRuntime`] is both the runtime and the handle on its world; clones share the world.
 use super::{ErrorKind, Run, RuntimeError};
 use crate::domain::container::{ContainerId, Process, Status};
+use crate::domain::hidden::Hidden;
+use crate::domain::spec::PlacedFile;
 use fleet_contracts::DeviceId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +36,10 @@ pub struct FakeContainer {
     pub name: String,
     pub labels: BTreeMap<String, String>,
     pub status: Status,
+    /// What was put into it.
+    pub files: Vec<PlacedFile>,
+    /// Its variables from secrets.
+    pub hidden_env: BTreeMap<String, Hidden>,
 }
 
 /// What tests do to the world behind the runtime's back.
@@ -264,6 +270,8 @@ impl Found {
             name: self.name.clone(),
             labels: self.labels.clone(),
             status: self.status,
+            files: self.files.values().cloned().collect(),
+            hidden_env: self.hidden_env.clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Who a container is, by its labels.
 use crate::domain::container::{Container, ContainerId, SpecDigest, Status};
+use crate::domain::hidden::SecretsVersion;
 use fleet_contracts::names::label;
 use fleet_contracts::{DeploymentName, DeviceId, ServiceName};
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ pub(super) struct Identity {
     pub(super) deployment: DeploymentName,
     pub(super) service: ServiceName,
     pub(super) digest: Option<SpecDigest>,
+    pub(super) secrets: Option<SecretsVersion>,
     pub(super) depends_on: Vec<ServiceName>,
 }
 
@@ -24,6 +26,7 @@ pub(super) fn identity(device: &DeviceId, labels: &Labels) -> Option<Identity> {
         deployment: labels.get(label::DEPLOYMENT)?.parse().ok()?,
         service: labels.get(label::SERVICE)?.parse().ok()?,
         digest: labels.get(label::SPEC_DIGEST).map(|hex| SpecDigest::from_hex(hex)),
+        secrets: labels.get(label::SECRETS_VERSION).map(|text| SecretsVersion::new(text)),
         depends_on: depends_on(labels),
     })
 }
@@ -42,6 +45,7 @@ impl Identity {
             deployment: self.deployment,
             service: self.service,
             digest: self.digest,
+            secrets: self.secrets,
             depends_on: self.depends_on,
             status,
             image_id: None,

@@ -5,7 +5,8 @@
 //! kept that matters: podman's service may go and come between any two calls.
 use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, Run, StopSettings};
 use crate::domain::container::{Container, ContainerId, Process};
-use crate::domain::spec::CreateSpec;
+use crate::domain::hidden::RegistryCredential;
+use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::process;
 use async_trait::async_trait;
 use bollard::Docker;
@@ -14,6 +15,7 @@ use bollard::query_parameters::{
     StartContainerOptions,
 };
 use errors::Failure;
+use fleet_contracts::desired::archive_path;
 use fleet_contracts::device::RuntimeInfo;
 use fleet_contracts::{DeploymentName, DeviceId};
 use futures_util::stream::BoxStream;
@@ -27,7 +29,9 @@ mod create;
 mod errors;
 mod exec;
 mod facts;
+mod files;
 mod hints;
+mod images;
 mod networks;
 mod observe;
 mod paths;
@@ -104,10 +108,15 @@ impl ContainerRuntime for PodmanRuntime {
         within(LONG, Operation::Create, name, async {
             self.host_paths_exist(spec).await?;
             let options = CreateContainerOptionsBuilder::new().name(name).build();
-            let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await?;
+            let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await;
+            let created = created.map_err(|error| Failure::from(error).hiding(spec.hidden_env.values()))?;
             Ok(ContainerId::new(&created.id))
         })
         .await
+    }
+
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> Result<()> {
+        within(LONG, Operation::PutFiles, id.as_str(), self.upload(id, files)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Result<()> {
@@ -178,11 +187,19 @@ impl ContainerRuntime for PodmanRuntime {
     }
 
     async fn image(&self, reference: &str) -> Result<Option<String>> {
-        within(SHORT, Operation::Image, reference, self.observer.image(reference)).await
+        within(SHORT, Operation::Image, reference, self.observer.image(&images::local(reference))).await
     }
 
-    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>> {
-        pull::pull(&self.socket, reference).map_err(|failure| failure.during(Operation::Pull, reference))
+    async fn pull(
+        &self,
+        reference: &str,
+        credential: Option<&RegistryCredential>,
+    ) -> Result<BoxStream<'static, Result<PullProgress>>> {
+        match archive_path(reference) {
+            Some(path) => images::load(&self.socket, reference, path).await,
+            None => pull::pull(&self.socket, reference, credential)
+                .map_err(|failure| failure.during(Operation::Pull, reference)),
+        }
     }
 
     async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> Result<Run> {

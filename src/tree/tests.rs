@@ -2,6 +2,7 @@ use super::*;
 use crate::bus::fake::FakeBus;
 use crate::runtime::fake::FakeRuntime;
 use crate::store::fake::{FakeLedger, FakeOwner};
+use crate::vault::fake::FakeVault;
 use fleet_contracts::commands::ActorKind;
 
 fn parts() -> Parts {
@@ -11,6 +12,7 @@ fn parts() -> Parts {
         runtime: Some(Arc::new(FakeRuntime::new(device))),
         bus: Arc::new(FakeBus::new()),
         store: Arc::new(FakeLedger::default()),
+        vault: Arc::new(FakeVault::default()),
         owner: Arc::new(FakeOwner::new(true)),
         inventory: inventory(),
         labels: BTreeMap::new(),

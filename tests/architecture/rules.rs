@@ -1,7 +1,7 @@
 //! Who may name whom. Judged on text; what each rule guards is said in ARCHITECTURE.md.
 use crate::source::Source;
 
-const CONCRETE: [&str; 9] = [
+const CONCRETE: [&str; 11] = [
     "crate::runtime::podman",
     "crate::runtime::process",
     "crate::runtime::fake",
@@ -11,9 +11,11 @@ const CONCRETE: [&str; 9] = [
     "crate::store::lock",
     "crate::store::fake",
     "crate::credentials::fixed",
+    "crate::vault::disk",
+    "crate::vault::fake",
 ];
-const ADAPTERS: [&str; 5] =
-    ["crate::runtime", "crate::bus", "crate::store", "crate::credentials", "crate::upgrade"];
+const ADAPTERS: [&str; 6] =
+    ["crate::runtime", "crate::bus", "crate::store", "crate::credentials", "crate::vault", "crate::upgrade"];
 /// Below the actors: they hold no opinion on what the agent is for.
 const GROUND: [&str; 4] = ["crate::inventory", "crate::telemetry", "crate::supervision", FAULTS];
 /// What a test makes fail: named by all but `domain`, names none.

@@ -42,6 +42,7 @@ mod stories_of_signals;
 mod stories_of_sources;
 mod stories_of_sources_made_anew;
 mod stories_of_updates;
+mod stories_of_values;
 
 #[path = "../support/nats_link.rs"]
 mod nats_link;
@@ -51,5 +52,7 @@ mod nats_world;
 mod podman_proxy;
 #[path = "../support/podman_world.rs"]
 mod podman_world;
+#[path = "../support/private_registry.rs"]
+mod private_registry;
 #[path = "../support/registry.rs"]
 mod registry;

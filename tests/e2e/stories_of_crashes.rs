@@ -41,7 +41,10 @@ impl Scene {
         let witness = Witness::new();
         let device = Device::new().await;
         device.apply("other", marked("other", &["a"], 1)).await;
-        Self { device, witness }
+        let scene = Self { device, witness };
+        // The OCI runtime's own process becomes the container's a moment after podman says that it runs.
+        scene.soon("the neighbour runs", &[("other.a", "1")]).await;
+        scene
     }
 
     /// The agent kills itself at the point, and another one is started.

@@ -7,6 +7,8 @@ mod worlds;
 
 #[path = "../support/podman_world.rs"]
 mod podman_world;
+#[path = "../support/private_registry.rs"]
+mod private_registry;
 
 macro_rules! contract {
     ($($promise:ident),* $(,)?) => {
@@ -45,6 +47,11 @@ contract!(
     a_live_container_is_never_removed,
     what_is_not_there_counts_as_stopped_and_removed,
     a_missing_image_is_told_from_a_missing_network,
+    files_are_in_a_container_before_it_starts_with_their_mode_and_owner,
+    a_hidden_variable_is_in_the_programs_environment,
+    an_archives_image_is_there_once_it_was_loaded_and_runs,
+    an_archive_that_is_missing_or_broken_ends_in_one_error_that_says_which,
+    a_private_registry_gives_its_image_only_to_who_shows_the_right_password,
     networks_and_volumes_are_made_once_and_the_volume_outlives_its_container,
     other_devices_and_foreign_containers_do_not_exist,
     a_port_in_use_fails_the_start_with_its_own_kind,

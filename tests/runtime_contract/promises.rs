@@ -1,7 +1,11 @@
 //! The promises, each a function over any world.
-use crate::worlds::{ABSENT_IMAGE, DEAD_REGISTRY_IMAGE, DEVICE, Demo, World, device, port, spec};
+use crate::private_registry;
+use crate::worlds::{
+    ABSENT_IMAGE, DEAD_REGISTRY_IMAGE, DEVICE, Demo, FoundFile, USER, World, device, port, spec,
+};
 use fleet_agent::domain::container::{Container, ContainerId, Process, Status};
-use fleet_agent::domain::spec::{CreateSpec, Mount};
+use fleet_agent::domain::hidden::{Hidden, RegistryCredential};
+use fleet_agent::domain::spec::{CreateSpec, FileOwner, Mount, PlacedFile};
 use fleet_agent::runtime::{ContainerRuntime, ErrorKind, Hint, NameHolder, Result, Run};
 use fleet_contracts::names::label;
 use futures_util::StreamExt;
@@ -294,6 +298,104 @@ pub async fn a_missing_image_is_told_from_a_missing_network<W: World>(world: W) 
     assert_eq!(world.runtime().list().await, Ok(vec![]));
 }
 
+fn file(path: &str, mode: u16, owner: FileOwner, content: &[u8]) -> PlacedFile {
+    PlacedFile { path: path.into(), mode, owner, content: Hidden::new(content) }
+}
+
+pub async fn files_are_in_a_container_before_it_starts_with_their_mode_and_owner<W: World>(world: W) {
+    let spec = CreateSpec { user: Some(USER.to_string()), ..spec(&world, Demo::Obeys, "web", "a") };
+    let id = created(&world, "fleet-web.a", &spec).await;
+    let long = format!("/etc/{}/deep", "x".repeat(150));
+    let binary: Vec<u8> = (0..=255).collect();
+    let files = [
+        file("/etc/new/app.toml", 0o640, FileOwner::Root, b"old"),
+        file(&long, 0o4755, FileOwner::Root, b""),
+        file("/etc/key", 0o400, FileOwner::User, &binary),
+    ];
+    world.runtime().put_files(&id, &files).await.expect("put");
+    // Again, as after an answer that was lost: the last one counts.
+    let changed = file("/etc/new/app.toml", 0o600, FileOwner::Root, b"new");
+    world.runtime().put_files(&id, &[changed]).await.expect("put");
+    assert_eq!(seen(&world, &id).await.status, Status::Created);
+    let found = |mode, uid, content: &[u8]| Some(FoundFile { mode, uid, content: content.to_vec() });
+    assert_eq!(world.file("fleet-web.a", "/etc/new/app.toml"), found(0o600, 0, b"new"));
+    assert_eq!(world.file("fleet-web.a", &long), found(0o4755, 0, b""));
+    assert_eq!(world.file("fleet-web.a", "/etc/key"), found(0o400, USER, &binary));
+    assert_eq!(world.file("fleet-web.a", "/etc/other"), None);
+    world.runtime().start(&id).await.expect("started");
+    assert_eq!(world.file("fleet-web.a", "/etc/key"), found(0o400, USER, &binary));
+
+    let below_a_file = file("/etc/key/below", 0o600, FileOwner::Root, b"");
+    assert_eq!(kind(world.runtime().put_files(&id, &[below_a_file]).await), ErrorKind::Refused);
+    let nobody = ContainerId::new(&"0".repeat(64));
+    let any = file("/etc/any", 0o600, FileOwner::Root, b"");
+    assert_eq!(kind(world.runtime().put_files(&nobody, &[any]).await), ErrorKind::NotFound);
+}
+
+pub async fn a_hidden_variable_is_in_the_programs_environment<W: World>(world: W) {
+    let value = "two words, \"quoted\" = and\na line";
+    let hidden_env = BTreeMap::from([("PASSWORD".into(), Hidden::new(value.as_bytes()))]);
+    let spec = CreateSpec { hidden_env, ..spec(&world, Demo::Obeys, "web", "a") };
+    let id = created(&world, "fleet-web.a", &spec).await;
+    world.runtime().start(&id).await.expect("started");
+    let process = process(&seen(&world, &id).await);
+    assert_eq!(world.variable("fleet-web.a", process, "PASSWORD").as_deref(), Some(value));
+    assert!(!format!("{spec:?}").contains("quoted"), "it is not shown by accident");
+}
+
+async fn pulled<W: World>(world: &W, reference: &str, credential: Option<&RegistryCredential>) -> Result<()> {
+    let mut items = world.runtime().pull(reference, credential).await?;
+    let ends = async {
+        while let Some(item) = items.next().await {
+            item?;
+        }
+        Ok(())
+    };
+    soon("the pull ends", ends).await
+}
+
+pub async fn an_archives_image_is_there_once_it_was_loaded_and_runs<W: World>(world: W) {
+    for (format, name) in [("oci-archive", "fleet-web.a"), ("docker-archive", "fleet-web.b")] {
+        let image = world.archive(format);
+        let spec = CreateSpec { image: image.clone(), ..spec(&world, Demo::Obeys, "web", "a") };
+        assert_eq!(world.runtime().image(&image).await, Ok(None), "{format}");
+        assert_eq!(kind(world.runtime().create(name, &spec).await), ErrorKind::ImageMissing, "{format}");
+        pulled(&world, &image, None).await.expect("loaded");
+        let there = world.runtime().image(&image).await.expect("asked");
+        assert!(there.is_some(), "{format}");
+        let id = created(&world, name, &spec).await;
+        assert_eq!(seen(&world, &id).await.image_id, there, "{format}");
+        pulled(&world, &image, None).await.expect("loaded again");
+        world.user_removes(name);
+        world.forget_images();
+    }
+}
+
+pub async fn an_archive_that_is_missing_or_broken_ends_in_one_error_that_says_which<W: World>(world: W) {
+    let broken = world.broken_archive();
+    assert_eq!(kind(pulled(&world, &broken, None).await), ErrorKind::Pull);
+    let missing = world.missing_archive();
+    let error = pulled(&world, &missing, None).await.expect_err("missing");
+    assert_eq!(error.kind, ErrorKind::ImageMissing);
+    assert!(error.to_string().contains(&missing), "{error}");
+}
+
+pub async fn a_private_registry_gives_its_image_only_to_who_shows_the_right_password<W: World>(mut world: W) {
+    let image = world.private_image();
+    let credential = |password: &str| RegistryCredential {
+        user: private_registry::USER.into(),
+        password: Hidden::new(password.as_bytes()),
+        identity_token: None,
+    };
+    assert_eq!(kind(pulled(&world, &image, None).await), ErrorKind::RegistryAuth);
+    let error = pulled(&world, &image, Some(&credential("wrong-one"))).await.expect_err("refused");
+    assert_eq!(error.kind, ErrorKind::RegistryAuth, "{error}");
+    assert!(!error.to_string().contains("wrong-one"), "{error}");
+    assert_eq!(world.runtime().image(&image).await, Ok(None));
+    pulled(&world, &image, Some(&credential(private_registry::PASSWORD))).await.expect("pulled");
+    assert!(world.runtime().image(&image).await.expect("asked").is_some());
+}
+
 pub async fn networks_and_volumes_are_made_once_and_the_volume_outlives_its_container<W: World>(world: W) {
     let runtime = world.runtime();
     for _ in 0..2 {
@@ -387,7 +489,7 @@ async fn next(hints: &mut BoxStream<'static, Result<Hint>>, what: &str) {
 }
 
 pub async fn a_pull_from_a_registry_that_is_not_there_ends_in_one_error<W: World>(world: W) {
-    let pull = world.runtime().pull(DEAD_REGISTRY_IMAGE).await.expect("begins");
+    let pull = world.runtime().pull(DEAD_REGISTRY_IMAGE, None).await.expect("begins");
     let items: Vec<_> = soon("the end of the pull", pull.collect()).await;
     let (last, before) = items.split_last().expect("at least the error");
     assert!(before.iter().all(Result::is_ok));
@@ -414,6 +516,7 @@ pub async fn a_missing_socket_is_unreachable_in_every_call<W: World>(world: W) {
         kind(runtime.look(&"web".parse().expect("valid")).await),
         kind(runtime.holder("fleet-web.a").await),
         kind(runtime.create("fleet-web.a", &spec).await),
+        kind(runtime.put_files(&id, &[file("/a", 0o644, FileOwner::Root, b"")]).await),
         kind(runtime.start(&id).await),
         kind(runtime.signal(&id, "SIGTERM").await),
         kind(runtime.rename(&id, "fleet-web.b").await),
@@ -425,7 +528,7 @@ pub async fn a_missing_socket_is_unreachable_in_every_call<W: World>(world: W) {
         kind(runtime.image("localhost/demo:1").await),
     ];
     assert!(errors.iter().all(|kind| *kind == ErrorKind::Unreachable), "{errors:?}");
-    assert_eq!(kind(first(runtime.pull("localhost/demo:1").await).await), ErrorKind::Unreachable);
+    assert_eq!(kind(first(runtime.pull("localhost/demo:1", None).await).await), ErrorKind::Unreachable);
     assert_eq!(kind(first(runtime.hints().await).await), ErrorKind::Unreachable);
 }
 

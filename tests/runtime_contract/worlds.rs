@@ -1,7 +1,8 @@
 //! The two worlds in which the promises are asked for.
 use crate::podman_world::{DEMO_IMAGE, PodmanWorld};
+use crate::private_registry::{self, PASSWORD, PrivateRegistry};
 use fleet_agent::domain::container::Process;
-use fleet_agent::domain::spec::CreateSpec;
+use fleet_agent::domain::spec::{CreateSpec, FileOwner};
 use fleet_agent::runtime::fake::{FakeRuntime, Program, Registry};
 use fleet_agent::runtime::podman::PodmanRuntime;
 use fleet_agent::runtime::{ContainerRuntime, Run};
@@ -28,6 +29,16 @@ pub const DEAD_REGISTRY_IMAGE: &str = "127.0.0.1:5000/demo:1";
 pub const DEVICE: &str = "d1";
 pub const PORT: u16 = 18080;
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundFile {
+    pub mode: u32,
+    pub uid: u64,
+    pub content: Vec<u8>,
+}
+
+/// The number of the user that every container here runs as.
+pub const USER: u64 = 1234;
+
 pub trait World: Send + Sync {
     type Runtime: ContainerRuntime;
     fn runtime(&self) -> &Self::Runtime;
@@ -42,6 +53,19 @@ pub trait World: Send + Sync {
     fn volumes(&self) -> Vec<String>;
     /// A container's process gets SIGKILL, not by way of the runtime.
     fn kill(&self, name: &str, process: Process);
+    /// A variable in a running container's environment.
+    fn variable(&self, name: &str, process: Process, variable: &str) -> Option<String>;
+    /// The demo image in an archive of this format, and no longer on the device.
+    fn archive(&self, format: &str) -> String;
+    fn missing_archive(&self) -> String;
+    /// No image is on the device any more.
+    fn forget_images(&self);
+    /// A file that is no archive, called one.
+    fn broken_archive(&self) -> String;
+    /// An image in a registry that wants `USER` and `PASSWORD`, and no longer on the device.
+    fn private_image(&mut self) -> String;
+    /// A file in a container, as somebody with root's rights finds it.
+    fn file(&self, name: &str, path: &str) -> Option<FoundFile>;
     /// A container's process and whatever watches over it die at once.
     fn kill_behind_the_back(&self, name: &str, process: Process);
     fn make_orphan(&mut self, name: &str);
@@ -72,6 +96,7 @@ pub fn spec<W: World>(world: &W, demo: Demo, deployment: &str, service: &str) ->
         working_dir: None,
         user: None,
         env: BTreeMap::from([("MODE".into(), "demo".into())]),
+        hidden_env: BTreeMap::new(),
         ports: vec![],
         mounts: vec![],
         devices: vec![],
@@ -138,6 +163,41 @@ impl World for Fake {
     fn kill(&self, name: &str, _: Process) {
         self.runtime.kill(name);
     }
+    fn file(&self, name: &str, path: &str) -> Option<FoundFile> {
+        let files = self.runtime.container(name)?.files;
+        let file = files.into_iter().find(|file| file.path == path)?;
+        let uid = if file.owner == FileOwner::Root { 0 } else { USER };
+        Some(FoundFile { mode: file.mode.into(), uid, content: file.content.reveal().to_vec() })
+    }
+    fn variable(&self, name: &str, _: Process, variable: &str) -> Option<String> {
+        let value = self.runtime.container(name)?.hidden_env.get(variable)?.reveal().to_vec();
+        String::from_utf8(value).ok()
+    }
+    fn archive(&self, format: &str) -> String {
+        let reference = format!("{format}:/srv/demo.tar");
+        self.runtime.registry(&reference, Registry::has(Program::polite()));
+        reference
+    }
+    fn missing_archive(&self) -> String {
+        let missing = Registry::fails(fleet_agent::runtime::ErrorKind::ImageMissing, "No such file");
+        self.runtime.registry("oci-archive:/srv/missing.tar", missing);
+        "oci-archive:/srv/missing.tar".into()
+    }
+    fn forget_images(&self) {
+        for format in ["oci-archive", "docker-archive"] {
+            self.runtime.remove_image(&format!("{format}:/srv/demo.tar"));
+        }
+    }
+    fn broken_archive(&self) -> String {
+        let broken = Registry::fails(fleet_agent::runtime::ErrorKind::Pull, "no supported format");
+        self.runtime.registry("oci-archive:/srv/broken.tar", broken);
+        "oci-archive:/srv/broken.tar".into()
+    }
+    fn private_image(&mut self) -> String {
+        let registry = Registry::has(Program::polite());
+        self.runtime.registry(private_registry::IMAGE, registry.only_for(private_registry::USER, PASSWORD));
+        private_registry::IMAGE.into()
+    }
     fn kill_behind_the_back(&self, name: &str, _: Process) {
         self.runtime.kill_with_conmon(name);
     }
@@ -166,6 +226,7 @@ impl World for Fake {
 }
 
 pub struct Podman {
+    registry: Option<PrivateRegistry>,
     world: PodmanWorld,
     runtime: PodmanRuntime,
 }
@@ -174,7 +235,7 @@ impl Podman {
     pub fn new() -> Self {
         let world = PodmanWorld::new();
         let runtime = PodmanRuntime::new(device(), world.socket());
-        Self { world, runtime }
+        Self { registry: None, world, runtime }
     }
 }
 
@@ -219,6 +280,52 @@ impl World for Podman {
     fn kill(&self, _: &str, process: Process) {
         let kill = std::process::Command::new("kill").args(["-9", &process.pid.to_string()]).status();
         assert!(kill.expect("kill(1) exists").success());
+    }
+    fn file(&self, name: &str, path: &str) -> Option<FoundFile> {
+        // Not by the agent's way into a container: podman mounts it, and the file system tells.
+        let mounted = self.world.podman(&["mount", name]);
+        let mut command = self.world.inside("sh");
+        let script = format!("stat -c '%a %u' {mounted}{path} && cat {mounted}{path}");
+        let output = command.args(["-c", &script]).output().expect("sh exists");
+        self.world.podman(&["umount", name]);
+        let line = output.stdout.iter().position(|byte| *byte == b'\n')?;
+        let told = String::from_utf8(output.stdout[..line].to_vec()).expect("numbers");
+        let (mode, uid) = told.split_once(' ').expect("two columns");
+        Some(FoundFile {
+            mode: u32::from_str_radix(mode, 8).expect("octal"),
+            uid: uid.parse().expect("a number"),
+            content: output.stdout[line + 1..].to_vec(),
+        })
+    }
+    fn variable(&self, _: &str, process: Process, variable: &str) -> Option<String> {
+        let environment = std::fs::read_to_string(format!("/proc/{}/environ", process.pid)).expect("alive");
+        let is_it = |entry: &str| entry.strip_prefix(&format!("{variable}=")).map(str::to_owned);
+        environment.split('\0').find_map(is_it)
+    }
+    fn archive(&self, format: &str) -> String {
+        let path = self.world.path("demo.tar").display().to_string();
+        self.world.podman(&["save", "--quiet", "--format", format, "--output", &path, DEMO_IMAGE]);
+        self.world.podman(&["rmi", "--force", "--all"]);
+        format!("{format}:{path}")
+    }
+    fn missing_archive(&self) -> String {
+        format!("oci-archive:{}", self.world.path("missing.tar").display())
+    }
+    fn forget_images(&self) {
+        // The next archive is of the same image.
+        let load = self.world.path("demo.tar").display().to_string();
+        self.world.podman(&["rmi", "--force", "--all"]);
+        self.world.podman(&["load", "--quiet", "--input", &load]);
+        std::fs::remove_file(load).expect("it is there");
+    }
+    fn broken_archive(&self) -> String {
+        let path = self.world.path("broken.tar");
+        std::fs::write(&path, "no tar").expect("ours");
+        format!("oci-archive:{}", path.display())
+    }
+    fn private_image(&mut self) -> String {
+        self.registry = Some(PrivateRegistry::serve(&self.world));
+        private_registry::IMAGE.into()
     }
     fn kill_behind_the_back(&self, _: &str, process: Process) {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).expect("alive");

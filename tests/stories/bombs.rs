@@ -3,9 +3,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fleet_agent::bus::{self, BucketSpec, Bus, Followed, LinkState, Request, ServiceSpec};
 use fleet_agent::domain::container::{Container, ContainerId, Process};
+use fleet_agent::domain::hidden::RegistryCredential;
 use fleet_agent::domain::ledger::{self, Ledger, Record};
 use fleet_agent::domain::source::Snapshot;
-use fleet_agent::domain::spec::CreateSpec;
+use fleet_agent::domain::spec::{CreateSpec, PlacedFile};
 use fleet_agent::runtime::{self, ContainerRuntime, Hint, NameHolder, PullProgress, Run, StopSettings};
 use fleet_agent::store::{LedgerStore, StateOwner, StoreError};
 use fleet_agent::tree::Parts;
@@ -131,6 +132,9 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
         self.1.passes("create");
         self.0.create(name, spec).await
     }
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> runtime::Result<()> {
+        self.0.put_files(id, files).await
+    }
     async fn start(&self, id: &ContainerId) -> runtime::Result<()> {
         self.0.start(id).await
     }
@@ -167,8 +171,9 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
     async fn pull(
         &self,
         reference: &str,
+        credential: Option<&RegistryCredential>,
     ) -> runtime::Result<BoxStream<'static, runtime::Result<PullProgress>>> {
-        self.0.pull(reference).await
+        self.0.pull(reference, credential).await
     }
     async fn run_in(&self, id: &ContainerId, argv: &[String], limit: Duration) -> runtime::Result<Run> {
         self.0.run_in(id, argv, limit).await

@@ -19,11 +19,12 @@ const STEPS: usize = 250;
 const SETTLED_WITHIN: Duration = Duration::from_secs(1800);
 const NAMES: [&str; 4] = ["one", "two", "three", "four"];
 const IMAGES: [&str; 7] = ["demo:1", "demo:2", "demo:3", "deaf:1", "slow:1", "pulled:1", "broken:1"];
-const OPS: [Op; 13] = [
+const OPS: [Op; 14] = [
     Op::List,
     Op::Look,
     Op::Holder,
     Op::Create,
+    Op::PutFiles,
     Op::Start,
     Op::Signal,
     Op::Rename,
@@ -54,6 +55,8 @@ struct Chaos {
     rng: Rng,
     /// Deployment → revision and services; None: deleted.
     wanted: BTreeMap<&'static str, Option<(u64, Vec<Value>)>>,
+    /// What the secret is that some services use.
+    secret: String,
 }
 
 impl Chaos {
@@ -64,7 +67,8 @@ impl Chaos {
         story.runtime.add_image_with("broken:1", Program::exits(seconds(3), 1));
         story.runtime.registry("pulled:1", Registry::has_slowly(Program::polite(), 5, seconds(4)));
         story.apply_and_run("calm", document(json!([{"name": "a", "image": "demo:1"}]))).await;
-        Self { story, rng: Rng::with_seed(seed), wanted: BTreeMap::new() }
+        story.vault.put("s", "first");
+        Self { story, rng: Rng::with_seed(seed), wanted: BTreeMap::new(), secret: "first".into() }
     }
 
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
@@ -73,7 +77,17 @@ impl Chaos {
 
     fn services(&mut self, images: &[&str]) -> Vec<Value> {
         let names = &["a", "b", "c"][..self.rng.usize(1..=3)];
-        let service = |chaos: &mut Self, name: &&str| json!({"name": name, "image": chaos.pick(images)});
+        let service = |chaos: &mut Self, name: &&str| {
+            let mut service = json!({"name": name, "image": chaos.pick(images)});
+            if chaos.rng.u8(..3) == 0 {
+                let content = chaos.rng.u8(..3).to_string();
+                service["files"] = json!([{"path": "/etc/a", "content": content}]);
+            }
+            if chaos.rng.u8(..3) == 0 {
+                service["secrets"] = json!([{"name": "s", "env": "S", "reload": true}]);
+            }
+            service
+        };
         names.iter().map(|name| service(self, name)).collect()
     }
 
@@ -93,7 +107,12 @@ impl Chaos {
     /// What an operator does.
     fn operate(&mut self) -> String {
         let name = self.pick(&NAMES);
-        match self.rng.u8(..4) {
+        match self.rng.u8(..5) {
+            4 => {
+                self.secret = self.rng.u8(..3).to_string();
+                self.story.vault.put("s", &self.secret);
+                format!("the secret is {}", self.secret)
+            }
             0 => {
                 self.story.delete(name);
                 self.wanted.insert(name, None);
@@ -221,11 +240,23 @@ impl Chaos {
                 return false;
             }
             let service = |service: &Value| format!("fleet-{name}.{}", service["name"].as_str().unwrap());
+            if !services.iter().all(|wanted| self.has_its_values(&service(wanted), wanted)) {
+                return false;
+            }
             containers.extend(services.iter().map(service));
         }
         containers.sort();
         let all: Vec<String> = story.runtime.containers().into_iter().map(|c| c.name).collect();
         all == containers && story.live() == containers
+    }
+
+    fn has_its_values(&self, container: &str, service: &Value) -> bool {
+        let Some(container) = self.story.runtime.container(container) else { return false };
+        let file = container.files.first().map(|file| file.content.reveal().to_vec());
+        let wanted = service["files"][0]["content"].as_str().map(|text| text.as_bytes().to_vec());
+        let variable = container.hidden_env.get("S").map(|value| value.reveal().to_vec());
+        let secret = service.get("secrets").map(|_| self.secret.as_bytes().to_vec());
+        file == wanted && variable == secret
     }
 
     async fn run(mut self) {

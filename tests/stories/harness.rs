@@ -7,6 +7,7 @@ use fleet_agent::runtime::fake::FakeRuntime;
 use fleet_agent::store::fake::FakeOwner;
 use fleet_agent::supervision::Root;
 use fleet_agent::tree::{self, Parts};
+use fleet_agent::vault::fake::FakeVault;
 use fleet_contracts::DeviceId;
 use fleet_contracts::commands::{Actor, ActorState, Verb};
 use fleet_contracts::device::{Heartbeat, Inventory};
@@ -34,6 +35,7 @@ pub struct Story {
     pub bus: FakeBus,
     pub disk: Arc<Disk>,
     pub lock: Arc<FakeOwner>,
+    pub vault: Arc<FakeVault>,
     parts: Parts,
     root: Option<Root>,
     boots: u32,
@@ -49,8 +51,10 @@ impl Story {
         runtime.latency(LATENCY);
         ["demo:1", "demo:2", "demo:3"].iter().for_each(|image| runtime.add_image(image));
         let (disk, lock) = (Arc::new(Disk::new(runtime.clone())), Arc::new(FakeOwner::new(true)));
-        let parts = parts(device, &runtime, &bus, disk.clone(), lock.clone());
-        Self { runtime, bus, disk, lock, parts, root: None, boots: 0, card: "i" }
+        let vault = Arc::<FakeVault>::default();
+        let mut parts = parts(device, &runtime, &bus, disk.clone(), lock.clone());
+        parts.vault = vault.clone();
+        Self { runtime, bus, disk, lock, vault, parts, root: None, boots: 0, card: "i" }
     }
 
     /// A device whose agent is up and connected.
@@ -107,6 +111,7 @@ fn parts(
         runtime: Some(Arc::new(runtime.clone())),
         bus: Arc::new(bus.clone()),
         store: disk,
+        vault: Arc::new(FakeVault::default()),
         owner: lock,
         inventory: inventory(),
         labels: BTreeMap::new(),

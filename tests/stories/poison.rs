@@ -51,8 +51,10 @@ async fn a_document_that_ended_the_process_twice_is_left_alone_by_the_third_one(
     };
     story = story.with(|parts| parts.last_crash = Some(crash));
     story.crash().await;
+    let saves = story.disk.effects_before_saves_of("bad").len();
     story.boot().await;
-    // Its state says Running from before; its reconciler is there when the end is counted.
+    // Its state says Running from before: that the end was counted is on the disk.
+    story.until("its end is counted", |s| s.disk.effects_before_saves_of("bad").len() > saves).await;
     story.until("it is tried again", |s| s.is_up("reconcilers/bad")).await;
     story.crash().await;
     story.boot().await;

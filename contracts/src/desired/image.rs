@@ -1,8 +1,11 @@
 //! Image references: `[host[:port]/]path[:tag][@digest]`, by the grammar of the OCI distribution
-//! specification. Whether the image exists is the registry's to say.
+//! specification; or an archive on the device. Whether the image exists is seen when it is fetched.
+use super::path;
 use super::report::quoted;
 
 const FORM: &str = "use [host[:port]/]path[:tag][@digest], such as registry.example/web:1.4";
+const ARCHIVES: [&str; 2] = ["oci-archive:", "docker-archive:"];
+const ARCHIVE_FORM: &str = "use oci-archive:/path or docker-archive:/path";
 /// Longest name (host and path), by the distribution specification.
 const MAX_NAME: usize = 255;
 const MAX_TAG: usize = 128;
@@ -11,10 +14,8 @@ pub(super) fn check(image: &str) -> Result<String, String> {
     if image.is_empty() {
         return Err(format!("empty: {FORM}"));
     }
-    for archive in ["oci-archive:", "docker-archive:"] {
-        if image.starts_with(archive) {
-            return Err(format!("{archive} is not supported by this version of the agent yet"));
-        }
+    if let Some(path) = archive_path(image) {
+        return check_archive(path).map(|()| image.into());
     }
     if let Some((scheme, _)) = image.split_once("://") {
         return Err(format!("leave out {}: {FORM}", quoted(&format!("{scheme}://"))));
@@ -22,6 +23,19 @@ pub(super) fn check(image: &str) -> Result<String, String> {
     let wrong = |what: &str| format!("{} is no image reference, {what}: {FORM}", quoted(image));
     check_parts(image).map_err(|what| wrong(&what))?;
     Ok(image.into())
+}
+
+/// The path of the file that holds the image, where it comes from one.
+pub fn archive_path(image: &str) -> Option<&str> {
+    ARCHIVES.iter().find_map(|archive| image.strip_prefix(archive))
+}
+
+fn check_archive(path: &str) -> Result<(), String> {
+    path::check(path, "the path on the device", ARCHIVE_FORM)?;
+    if path.contains(':') {
+        return Err(format!("{} holds a colon, which separates a reference: {ARCHIVE_FORM}", quoted(path)));
+    }
+    Ok(())
 }
 
 fn check_parts(image: &str) -> Result<(), String> {

@@ -1,7 +1,9 @@
 //! One service of a document.
+use super::places::Places;
 use super::report::{Field, Object, Report, quoted};
 use super::{
-    Device, Network, Port, Protocol, Pull, Restart, Service, Volume, healthcheck, image, limits, order, path,
+    Device, Network, Port, Protocol, Pull, Restart, Service, Volume, file, healthcheck, image, limits, order,
+    path, secret,
 };
 use crate::names::label;
 use crate::{NameError, ServiceName};
@@ -9,8 +11,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// Fields that this version acts on.
-const BUILT: [&str; 18] = [
+/// Every other field is unknown.
+const FIELDS: [&str; 21] = [
     "name",
     "image",
     "command",
@@ -20,6 +22,7 @@ const BUILT: [&str; 18] = [
     "env",
     "ports",
     "volumes",
+    "files",
     "devices",
     "network",
     "depends_on",
@@ -28,12 +31,10 @@ const BUILT: [&str; 18] = [
     "log",
     "restart",
     "pull",
+    "registry_auth",
+    "secrets",
     "labels",
 ];
-/// Fields of the contract that are refused until they are built: a device must not run a service
-/// without the limit, the secret or the check that its document asks for.
-const NOT_YET: [&str; 3] = ["files", "registry_auth", "secrets"];
-
 /// Longest name of a user or group: useradd(8)'s 32, with room for directory services.
 const MAX_USER: usize = 64;
 
@@ -48,16 +49,16 @@ pub(super) struct Seen {
 pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> Option<Service> {
     let read = field.object();
     let object = report.keep(field, read)?;
-    report.unknown(&object, &[&BUILT, &NOT_YET]);
-    refuse_not_yet(&object, report);
+    report.unknown(&object, &[&FIELDS]);
     let name = read_name(&object, &mut seen.names, report);
     let image = read_image(&object, report);
+    let mut places = Places::default();
+    let env = read_env(&object, report);
     let service = Service {
         command: read_words(&object, "command", report),
         entrypoint: read_words(&object, "entrypoint", report),
         working_dir: read_working_dir(&object, report),
         user: read_user(&object, report),
-        env: read_env(&object, report),
         devices: read_devices(&object, report),
         depends_on: order::read(&object, report),
         healthcheck: healthcheck::read(&object, report),
@@ -65,27 +66,18 @@ pub(super) fn read(field: &Field<'_>, seen: &mut Seen, report: &mut Report) -> O
         log: limits::read_log(&object, report),
         network: read_network(&object, report),
         ports: read_ports(&object, &mut seen.ports, report),
-        volumes: read_volumes(&object, report),
+        volumes: read_volumes(&object, &mut places, report),
+        files: file::read(&object, &mut places, report),
         restart: read_choice(&object, "restart", &RESTARTS, report),
         pull: read_choice(&object, "pull", &PULLS, report),
+        registry_auth: object.get("registry_auth").and_then(|field| secret::read_name(&field, report)),
+        secrets: secret::read(&object, &env, &mut places, report),
         labels: read_labels(&object, report),
+        env,
         name: name?,
         image: image.unwrap_or_default(),
     };
     Some(service)
-}
-
-fn refuse_not_yet(object: &Object<'_>, report: &mut Report) {
-    for field in NOT_YET.iter().filter_map(|name| object.get(name)) {
-        let says_nothing = match field.value {
-            Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-        };
-        if !says_nothing {
-            report.problem(field.path, "not supported by this version of the agent yet: leave it out");
-        }
-    }
 }
 
 fn read_name(
@@ -265,16 +257,19 @@ fn read_ports(
     ports
 }
 
-fn read_volumes(object: &Object<'_>, report: &mut Report) -> Vec<Volume> {
-    let mut places: BTreeMap<String, String> = BTreeMap::new();
+fn read_volumes(object: &Object<'_>, places: &mut Places, report: &mut Report) -> Vec<Volume> {
+    let mut mounted: BTreeMap<String, String> = BTreeMap::new();
     let mut volumes = Vec::new();
     for (volume, path) in read_each::<Volume>(object, "volumes", report) {
-        match places.get(&volume.place()) {
+        match mounted.get(&volume.place()) {
             Some(first) => {
                 let target = quoted(&volume.target);
                 report.problem(path, format!("{target} is already mounted over at {first}"));
             }
-            None => drop(places.insert(volume.place(), path)),
+            None => {
+                places.mount(&volume.target, path.clone());
+                mounted.insert(volume.place(), path);
+            }
         }
         volumes.push(volume);
     }

@@ -1,6 +1,6 @@
 //! Stands in for the crate `regex`: its engines and Unicode tables were a seventh of the agent. Where async-nats
 //! uses it (a server's version, names of buckets and services), every pattern is ASCII and every text short.
-//! docs/adr/0016-a-smaller-regex.md
+//! docs/adr/0013-a-smaller-regex.md
 pub use regex_lite::*;
 
 #[cfg(test)]

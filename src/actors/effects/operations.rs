@@ -1,10 +1,12 @@
 //! Single operations on the runtime. Each may be cut off at any await: whoever asks next looks at
 //! the runtime first.
-use super::short;
+use super::{files, short};
 use crate::domain::container::{Container, ContainerId, Process, Status};
 use crate::domain::health::Verdict;
-use crate::messages::effects::{Creation, Effect, Failure, Operation, Outcome};
+use crate::domain::hidden::SecretsVersion;
+use crate::messages::effects::{Creation, Effect, Failure, Made, Operation, Outcome};
 use crate::runtime::{ContainerRuntime, ErrorKind, NameHolder, Run, RuntimeError, StopSettings};
+use fleet_contracts::names::label;
 use fleet_contracts::state::Code;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -29,7 +31,7 @@ pub async fn perform(runtime: &dyn ContainerRuntime, operation: Operation) -> Ou
             runtime.last_words(&id).await.map(|words| Effect::Said { id, words }).map_err(failure)
         }
         Operation::Check { id, process, argv, limit } => check(runtime, &id, process, &argv, limit).await,
-        Operation::Pull { image } => Err(Failure::Refused {
+        Operation::Pull { image, .. } => Err(Failure::Refused {
             code: Code::Internal,
             message: format!("the pull of {image} was asked for in a container's lane"),
         }),
@@ -42,6 +44,9 @@ async fn create(runtime: &dyn ContainerRuntime, creation: &Creation) -> Outcome 
     }
     for volume in &creation.volumes {
         runtime.ensure_volume(volume, &creation.labels).await.map_err(failure)?;
+    }
+    if !creation.files.is_empty() {
+        return files::create(runtime, creation).await;
     }
     match runtime.create(&creation.name, &creation.spec).await {
         Ok(id) => Ok(created(creation, id)),
@@ -65,7 +70,7 @@ async fn name_in_use(runtime: &dyn ContainerRuntime, creation: &Creation) -> Out
     }
 }
 
-fn name_conflict(name: &str, holder: &ContainerId) -> Failure {
+pub(super) fn name_conflict(name: &str, holder: &ContainerId) -> Failure {
     Failure::NameConflict {
         message: format!(
             "container {} has the name {name} and is not managed by this agent; \
@@ -88,8 +93,14 @@ async fn rename(runtime: &dyn ContainerRuntime, id: ContainerId, to: String) -> 
     }
 }
 
-fn created(creation: &Creation, id: ContainerId) -> Effect {
-    Effect::Created { id, name: creation.name.clone(), digest: creation.digest.clone() }
+pub(super) fn created(creation: &Creation, id: ContainerId) -> Effect {
+    let version = creation.spec.labels.get(label::SECRETS_VERSION);
+    Effect::Created(Made {
+        id,
+        name: creation.name.clone(),
+        digest: creation.digest.clone(),
+        secrets: version.map(|text| SecretsVersion::new(text)),
+    })
 }
 
 async fn start(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {

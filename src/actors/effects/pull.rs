@@ -1,18 +1,24 @@
 //! One image pull, ended when it makes no progress.
 use super::operations::failure;
+use super::values;
 use crate::messages::effects::{Effect, Failure, Lane, Outcome};
 use crate::messages::reconcilers::Reconciler;
-use crate::runtime::{ContainerRuntime, PullProgress};
+use crate::runtime::{ContainerRuntime, ErrorKind, PullProgress, RuntimeError};
 use crate::supervision::Keyed;
-use fleet_contracts::DeploymentName;
+use crate::vault::Vault;
+use fleet_contracts::desired::archive_path;
 use fleet_contracts::state::Code;
+use fleet_contracts::{DeploymentName, ValueName};
 use futures_util::StreamExt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// A registry that stalls would hold the pull for ever. Podman reports each layer at least once a
 /// second while bytes come.
 const STALLED_AFTER: Duration = Duration::from_secs(60);
+/// Podman says nothing while it unpacks an archive: 1 GB on a slow card.
+const UNPACKED_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// Progress goes to the state's readers over a metered link: not more often than this.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
@@ -46,20 +52,31 @@ impl Progress {
     }
 }
 
-pub async fn pull(runtime: &dyn ContainerRuntime, image: &str, mut progress: Progress) -> Outcome {
-    let mut items = runtime.pull(image).await.map_err(failure)?;
+pub async fn pull(
+    runtime: &dyn ContainerRuntime,
+    vault: &Arc<dyn Vault>,
+    image: &str,
+    registry_auth: Option<ValueName>,
+    mut progress: Progress,
+) -> Outcome {
+    let credential = match registry_auth {
+        Some(name) => Some(values::credential(vault, name, image).await?),
+        None => None,
+    };
+    let patience = if archive_path(image).is_some() { UNPACKED_WITHIN } else { STALLED_AFTER };
+    let mut items = runtime.pull(image, credential.as_ref()).await.map_err(not_fetched)?;
     let mut best = PullProgress::default();
-    let mut deadline = Instant::now() + STALLED_AFTER;
+    let mut deadline = Instant::now() + patience;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout(left, items.next()).await {
-            Err(_) => return Err(stalled(image, &best)),
+            Err(_) => return Err(stalled(image, &best, patience)),
             Ok(None) => return Ok(Effect::Pulled),
-            Ok(Some(Err(error))) => return Err(failure(error)),
+            Ok(Some(Err(error))) => return Err(not_fetched(error)),
             Ok(Some(Ok(now))) => {
                 // Repeated lines of the same bytes are no progress.
                 if now != best {
-                    deadline = Instant::now() + STALLED_AFTER;
+                    deadline = Instant::now() + patience;
                     progress.tell(&now);
                     best = now;
                 }
@@ -68,11 +85,19 @@ pub async fn pull(runtime: &dyn ContainerRuntime, image: &str, mut progress: Pro
     }
 }
 
-fn stalled(image: &str, at: &PullProgress) -> Failure {
+/// The file that an image should come from is not there: nothing but waiting for it helps.
+fn not_fetched(error: RuntimeError) -> Failure {
+    match error.kind {
+        ErrorKind::ImageMissing => Failure::Refused { code: Code::ImageMissing, message: error.to_string() },
+        _ => failure(error),
+    }
+}
+
+fn stalled(image: &str, at: &PullProgress, patience: Duration) -> Failure {
     let PullProgress { current, total } = at;
     let message = format!(
         "pull {image}: no progress for {} s at {current} of {total} bytes; ended, to be tried again",
-        STALLED_AFTER.as_secs()
+        patience.as_secs()
     );
     Failure::Refused { code: Code::ImagePull, message }
 }

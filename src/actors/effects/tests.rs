@@ -4,6 +4,7 @@ use crate::messages::effects::{Asked, Effect};
 use crate::runtime::fake::{FakeRuntime, Op, Program, Registry};
 use crate::store::fake::FakeOwner;
 use crate::supervision::{Address, worker};
+use crate::vault::fake::FakeVault;
 use std::time::Duration;
 
 struct Bench {
@@ -25,6 +26,7 @@ async fn bench() -> Bench {
         reconcilers: directory.clone(),
         ownership: ownership.clone(),
         clock: Clock::start(),
+        vault: Arc::new(FakeVault::default()),
     };
     run(vec![child, worker::<Effects>("effects", "", args, effects.clone())]).await;
     directory.ensure(web());

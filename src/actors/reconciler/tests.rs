@@ -5,6 +5,7 @@ use crate::domain::plan::Cause;
 use crate::domain::time::Moment;
 use crate::messages::reconcilers::Blinded;
 use crate::supervision::{Root, worker};
+use crate::vault::fake::FakeVault;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,16 @@ async fn scene() -> Scene {
     let (two, effects_heard) = probe("effects", &effects);
     let (three, observer_heard) = probe("observer", &observer);
     let (me, clock) = (Address::new(), Clock::start());
-    let args = Args { device: device(), name: web(), deployments, effects, observer, clock, hold: None };
+    let args = Args {
+        device: device(),
+        name: web(),
+        deployments,
+        effects,
+        observer,
+        clock,
+        hold: None,
+        vault: Arc::new(FakeVault::default()),
+    };
     let root = run(vec![one, two, three, worker::<Reconciler>("me", "", args, me.clone())]).await;
     settle().await;
     let (deployments, effects, observer) = (deployments_heard, effects_heard, observer_heard);
@@ -103,6 +113,7 @@ async fn what_is_there_is_left_alone_before_it_is_told_what_is_wanted() {
         digest: None,
         depends_on: vec![],
         status: Status::Exited { code: 1 },
+        secrets: None,
         image_id: None,
         started_at: None,
     };

@@ -24,6 +24,7 @@ fn container(service: &str, depends_on: &[&str], status: Status) -> Container {
         deployment: "shop".parse().unwrap(),
         service: name(service),
         digest: None,
+        secrets: None,
         depends_on: depends_on.iter().map(|on| name(on)).collect(),
         status,
         image_id: None,

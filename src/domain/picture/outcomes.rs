@@ -31,16 +31,11 @@ impl Picture {
 
     /// A container was created, by this name and to this digest (which the document may no longer
     /// want by now).
-    pub fn created(
-        &mut self,
-        lane: &Lane,
-        id: ContainerId,
-        name: String,
-        digest: SpecDigest,
-        now: Moment,
-        dice: Dice,
-    ) {
+    pub fn created(&mut self, lane: &Lane, made: Made, now: Moment, dice: Dice) {
         let Lane::Slot(service) = lane else { return };
+        let Made { id, name, digest, secrets } = made;
+        // Read later than whatever was read before.
+        self.slot(service).secrets = secrets.clone();
         let container = Container {
             id,
             name,
@@ -48,6 +43,7 @@ impl Picture {
             service: service.clone(),
             depends_on: self.dependencies_of(service, &digest),
             digest: Some(digest),
+            secrets,
             status: Status::Created,
             image_id: None,
             started_at: None,

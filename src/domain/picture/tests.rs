@@ -40,6 +40,7 @@ fn container(picture: &Picture, status: Status) -> Container {
         digest: picture.target(&service()).map(|target| target.digest.clone()),
         depends_on: vec![],
         status,
+        secrets: None,
         image_id: None,
         started_at: None,
     }
@@ -76,7 +77,8 @@ fn a_look_that_began_before_an_operation_ended_is_stale() {
     let mut picture = picture();
     begin(&mut picture);
     let digest = picture.target(&service()).unwrap().digest.clone();
-    picture.created(&slot(), ContainerId::new("1"), "fleet-web.a".into(), digest, at(3), EVEN);
+    let (id, name) = (ContainerId::new("1"), "fleet-web.a".into());
+    picture.created(&slot(), Made { id, name, digest, secrets: None }, at(3), EVEN);
     picture.observed(at(2), vec![], at(4), EVEN);
     assert!(matches!(picture.steps(at(4))[..], [(_, Step::Do(Action::Start(_)))]));
 }

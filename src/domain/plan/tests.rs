@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::backoff::Dice;
 use crate::domain::container::{Process, SpecDigest};
 use crate::domain::memory::{About, Image};
-use fleet_contracts::desired::{Lifecycle, Pull, Restart, Service};
+use fleet_contracts::desired::{Lifecycle, Pull, Restart, parse};
 use fleet_contracts::state::Code;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -10,26 +10,8 @@ use std::time::Duration;
 const NOW: Moment = Moment::from_start(Duration::from_secs(1000));
 
 fn target(digest: &str) -> Target {
-    let service = Service {
-        name: "web".parse().unwrap(),
-        image: "image".into(),
-        command: None,
-        entrypoint: None,
-        working_dir: None,
-        user: None,
-        env: Default::default(),
-        ports: vec![],
-        devices: vec![],
-        network: Default::default(),
-        depends_on: vec![],
-        healthcheck: None,
-        resources: Default::default(),
-        log: Default::default(),
-        volumes: vec![],
-        restart: Restart::Always,
-        pull: Pull::IfMissing,
-        labels: Default::default(),
-    };
+    let document = br#"{"type": "PodmanV0", "data": {"services": [{"name": "web", "image": "image"}]}}"#;
+    let service = parse(document).unwrap().deployment.services.remove(0);
     Target { service, lifecycle: Lifecycle::default(), digest: SpecDigest::from_hex(digest) }
 }
 
@@ -42,6 +24,7 @@ fn container(id: &str, digest: &str, status: Status) -> Container {
         digest: Some(SpecDigest::from_hex(digest)),
         depends_on: vec![],
         status,
+        secrets: None,
         image_id: None,
         started_at: None,
     }
@@ -91,7 +74,7 @@ fn the_names_are_swapped_then_the_old_is_stopped_then_the_new_started_then_the_o
     let mut view = View {
         main: Some(container("a", "old", ALIVE)),
         next: Some(container("b", "new", Status::Created)),
-        others: vec![],
+        ..View::default()
     };
     assert_eq!(step(&want, &view), Step::Do(Action::Rename { id: id("a"), to: Role::Old }));
     view.others.extend(view.main.take());
@@ -110,8 +93,8 @@ fn the_names_are_swapped_then_the_old_is_stopped_then_the_new_started_then_the_o
 fn a_document_that_goes_back_keeps_the_old_container_that_still_runs() {
     let view = View {
         main: Some(container("b", "new", Status::Created)),
-        next: None,
         others: vec![container("a", "old", ALIVE)],
+        ..View::default()
     };
     assert_eq!(step(&target("old"), &view), Step::Do(Action::Remove { id: id("b"), cause: Cause::Unused }));
     let view = View { main: None, ..view };
@@ -201,6 +184,22 @@ fn a_foreign_container_with_our_name_is_looked_at_again_only_at_the_next_tick() 
     );
 }
 
+#[test]
+fn what_lacks_its_files_is_never_taken_for_the_wanted_one() {
+    let want = target("new");
+    for status in [Status::Created, DEAD, Status::Lying] {
+        let draft = Some(container("d", "new", status));
+        let gone = Step::Do(Action::Remove { id: id("d"), cause: Cause::Unfinished });
+        assert_eq!(step(&want, &View { draft: draft.clone(), ..View::default() }), gone);
+        let main = Some(container("a", "new", DEAD));
+        assert_eq!(step(&want, &View { draft, main, ..View::default() }), gone);
+    }
+    // Somebody started it by hand.
+    let draft = Some(container("d", "new", ALIVE));
+    let stopped = Step::Do(Action::Stop { id: id("d"), cause: Cause::Unfinished });
+    assert_eq!(step(&want, &View { draft, ..View::default() }), stopped);
+}
+
 /// A world of one slot that carries out what the planner says.
 #[derive(Debug, Clone)]
 struct World {
@@ -214,12 +213,14 @@ impl World {
             Role::Main => assert!(self.view.main.replace(container).is_none(), "the name was taken"),
             Role::Next => assert!(self.view.next.replace(container).is_none(), "the name was taken"),
             Role::Old => self.view.others.push(container),
+            Role::Draft => panic!("a draft is the create's own matter"),
         }
     }
 
     fn take(&mut self, wanted: &ContainerId) -> Container {
         let here = |slot: &mut Option<Container>| slot.take_if(|c| c.id == *wanted);
         let named = here(&mut self.view.main).or_else(|| here(&mut self.view.next));
+        let named = named.or_else(|| here(&mut self.view.draft));
         named.unwrap_or_else(|| {
             let at = self.view.others.iter().position(|c| c.id == *wanted).expect("planned for what is seen");
             self.view.others.remove(at)
@@ -228,11 +229,12 @@ impl World {
 
     fn set(&mut self, wanted: &ContainerId, status: Status) {
         let mut all = self.view.others.iter_mut().chain(&mut self.view.main).chain(&mut self.view.next);
+        let mut all = all.by_ref().chain(&mut self.view.draft);
         all.find(|c| c.id == *wanted).expect("planned for what is seen").status = status;
     }
 
     fn live(&self) -> usize {
-        self.view.all().filter(|c| c.status.is_alive()).count()
+        self.view.all().chain(&self.view.draft).filter(|c| c.status.is_alive()).count()
     }
 
     fn apply(&mut self, action: Action, target: &Target) {
@@ -297,8 +299,9 @@ prop_compose! {
         next in proptest::option::of(any_container("n")),
         old in proptest::option::of(any_container("o")),
         stray in proptest::option::of(any_container("s")),
+        draft in proptest::option::of(any_container("d")),
     ) -> View {
-        View { main, next, others: old.into_iter().chain(stray).collect() }
+        View { main, next, others: old.into_iter().chain(stray).collect(), draft }
     }
 }
 
@@ -316,7 +319,8 @@ proptest! {
                         prop_assert_ne!(Some(id), untouched.as_ref(), "stopped what was healthy and wanted");
                     }
                     let before = world.live();
-                    if matches!(action, Action::Start(_)) {
+                    if let Action::Start(id) = &action {
+                        prop_assert!(id.as_str() != "d", "a draft lacks its files");
                         prop_assert_eq!(before, 0, "started beside a live one");
                     }
                     world.apply(action, &want);
@@ -325,6 +329,7 @@ proptest! {
                 Step::Done(rest) => {
                     prop_assert_eq!(rest, Rest::Running);
                     prop_assert!(world.view.next.is_none() && world.view.others.is_empty());
+                    prop_assert!(world.view.draft.is_none());
                     prop_assert!(untouched.is_none() || healthy(&world.view) == untouched);
                     return Ok(());
                 }

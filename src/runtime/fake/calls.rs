@@ -7,7 +7,8 @@ use super::state::{Found, State};
 use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
-use crate::domain::spec::CreateSpec;
+use crate::domain::hidden::RegistryCredential;
+use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::{
     ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, Run, StopSettings,
 };
@@ -152,6 +153,11 @@ impl ContainerRuntime for FakeRuntime {
         self.call(Op::Create, name, move |state| state.create(&named, &spec)).await
     }
 
+    async fn put_files(&self, id: &ContainerId, files: &[PlacedFile]) -> Result<()> {
+        let (which, files) = (id.clone(), files.to_vec());
+        self.call(Op::PutFiles, id.as_str(), move |state| state.put_files(&which, files)).await
+    }
+
     async fn start(&self, id: &ContainerId) -> Result<()> {
         let which = id.clone();
         self.call(Op::Start, id.as_str(), move |state| state.start(&which)).await
@@ -229,8 +235,12 @@ impl ContainerRuntime for FakeRuntime {
         .await
     }
 
-    async fn pull(&self, reference: &str) -> Result<BoxStream<'static, Result<PullProgress>>> {
-        let named = reference.to_owned();
+    async fn pull(
+        &self,
+        reference: &str,
+        credential: Option<&RegistryCredential>,
+    ) -> Result<BoxStream<'static, Result<PullProgress>>> {
+        let (named, credential) = (reference.to_owned(), credential.cloned());
         let asked = self.call(Op::Pull, reference, move |state| {
             state.journal.push(format!("pull {named}"));
             Ok(state.registry.get(&named).cloned())
@@ -240,7 +250,8 @@ impl ContainerRuntime for FakeRuntime {
             Err(error) => stream::iter([Err(error)]).boxed(),
             Ok(registry) => {
                 let unknown = || Registry::fails(ErrorKind::Pull, "manifest unknown");
-                pulling(self.world.clone(), reference.to_owned(), registry.unwrap_or_else(unknown))
+                let registry = registry.unwrap_or_else(unknown).seeing(credential.as_ref());
+                pulling(self.world.clone(), reference.to_owned(), registry)
             }
         })
     }

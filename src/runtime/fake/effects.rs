@@ -1,9 +1,10 @@
 //! The effects that a runtime is asked for, and when the world says no.
 use super::state::{Found, State};
 use crate::domain::container::{ContainerId, Status};
-use crate::domain::spec::CreateSpec;
+use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::{ErrorKind, Run, StopSettings};
 use fleet_contracts::names::label;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Why the world says no.
@@ -38,9 +39,25 @@ impl State {
             unheard: Vec::new(),
             started_at: None,
             cleanup: None,
+            files: BTreeMap::new(),
+            hidden_env: spec.hidden_env.clone(),
         };
         self.journal.push(format!("create {name}"));
         Ok(self.insert(found))
+    }
+
+    pub(super) fn put_files(&mut self, id: &ContainerId, files: Vec<PlacedFile>) -> Result<(), Refusal> {
+        let found = self.found_mut(id)?;
+        let name = found.name.clone();
+        for file in files {
+            let inside = |other: &String| file.path.starts_with(&format!("{other}/"));
+            if let Some(other) = found.files.keys().find(|other| inside(other)) {
+                return Err((ErrorKind::Refused, format!("{other}: not a directory")));
+            }
+            found.files.insert(file.path.clone(), file);
+        }
+        self.note(id, format!("put files into {name}"));
+        Ok(())
     }
 
     pub(super) fn start(&mut self, id: &ContainerId) -> Result<(), Refusal> {
@@ -64,6 +81,7 @@ impl State {
             ));
         }
         self.note_second_in_slot(id);
+        self.note_unfinished(id);
         let (process, now) = (self.new_process(), self.now());
         let found = self.found_mut(id)?;
         found.status = Status::Running(process);
@@ -184,6 +202,13 @@ impl State {
                 true => format!("{name} was started while {twin} was alive"),
                 false => format!("{name} was started before {twin} was cleaned up"),
             });
+        }
+    }
+
+    fn note_unfinished(&mut self, id: &ContainerId) {
+        let drafts = self.containers.get(id).filter(|found| found.name.ends_with(".draft"));
+        if let Some(name) = drafts.map(|found| found.name.clone()) {
+            self.violations.push(format!("{name} was started before it was finished"));
         }
     }
 

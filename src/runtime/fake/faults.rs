@@ -6,7 +6,9 @@ use std::time::Duration;
 /// After which the caller gets `Timeout`: the real runtime's.
 pub(super) fn deadline(op: Op) -> Duration {
     match op {
-        Op::Create | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => Duration::from_secs(60),
+        Op::Create | Op::PutFiles | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => {
+            Duration::from_secs(60)
+        }
         Op::Exec
         | Op::LastWords
         | Op::Info

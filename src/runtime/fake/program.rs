@@ -1,4 +1,5 @@
 //! What runs in a fake container, and where its image comes from.
+use crate::domain::hidden::RegistryCredential;
 use crate::runtime::ErrorKind;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub struct Registry {
     pub(super) steps: u64,
     pub(super) step: Duration,
     pub(super) end: PullEnd,
+    /// User and password that it wants to see.
+    pub(super) wants: Option<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,20 +64,33 @@ impl Registry {
 
     /// The image arrives at once.
     pub fn has(program: Program) -> Self {
-        Self { steps: 1, step: Duration::ZERO, end: PullEnd::Lands(program) }
+        Self { steps: 1, step: Duration::ZERO, end: PullEnd::Lands(program), wants: None }
     }
 
     /// The image arrives in this many steps of progress.
     pub fn has_slowly(program: Program, steps: u64, step: Duration) -> Self {
-        Self { steps, step, end: PullEnd::Lands(program) }
+        Self { steps, step, end: PullEnd::Lands(program), wants: None }
     }
 
     pub fn fails(kind: ErrorKind, message: &str) -> Self {
-        Self { steps: 0, step: Duration::ZERO, end: PullEnd::Fails(kind, message.into()) }
+        Self { steps: 0, step: Duration::ZERO, end: PullEnd::Fails(kind, message.into()), wants: None }
+    }
+
+    /// The same for who shows this only.
+    pub fn only_for(mut self, user: &str, password: &str) -> Self {
+        self.wants = Some((user.into(), password.into()));
+        self
+    }
+
+    pub(super) fn seeing(self, credential: Option<&RegistryCredential>) -> Self {
+        let fits = self.wants.as_ref().is_none_or(|(user, password)| {
+            credential.is_some_and(|c| c.user == *user && c.password.reveal() == password.as_bytes())
+        });
+        if fits { self } else { Self::fails(ErrorKind::RegistryAuth, "authentication required") }
     }
 
     /// Some progress, then silence for ever.
     pub fn stalls_after(steps: u64, step: Duration) -> Self {
-        Self { steps, step, end: PullEnd::Stalls }
+        Self { steps, step, end: PullEnd::Stalls, wants: None }
     }
 }

@@ -2,6 +2,8 @@
 use super::faults::Faults;
 use super::program::{Exit, Program, Registry};
 use crate::domain::container::{Container, ContainerId, Process, Status};
+use crate::domain::hidden::Hidden;
+use crate::domain::spec::PlacedFile;
 use crate::runtime::identity::identity;
 use crate::runtime::{Hint, Run, StopSettings};
 use fleet_contracts::names::label;
@@ -30,6 +32,9 @@ pub(super) struct Found {
     pub(super) started_at: Option<Timestamp>,
     /// Until when the runtime cleans up after its process.
     pub(super) cleanup: Option<Instant>,
+    /// What was put into it, by path.
+    pub(super) files: BTreeMap<String, PlacedFile>,
+    pub(super) hidden_env: BTreeMap<String, Hidden>,
 }
 
 /// From the end of a process to the end of podman's cleanup; measured 200 to 500 ms.
@@ -123,6 +128,8 @@ impl State {
             unheard: Vec::new(),
             started_at: Some(self.now()),
             cleanup: None,
+            files: BTreeMap::new(),
+            hidden_env: BTreeMap::new(),
         };
         self.insert(found)
     }

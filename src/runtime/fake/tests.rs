@@ -18,6 +18,7 @@ fn spec() -> CreateSpec {
         working_dir: None,
         user: None,
         env: BTreeMap::new(),
+        hidden_env: BTreeMap::new(),
         ports: vec![],
         mounts: vec![],
         devices: vec![],
@@ -126,7 +127,7 @@ async fn a_stalled_pull_never_ends_by_itself() {
     use futures_util::StreamExt;
     let fake = runtime();
     fake.registry("demo:2", Registry::stalls_after(2, Duration::from_secs(1)));
-    let mut pull = fake.pull("demo:2").await.expect("begins");
+    let mut pull = fake.pull("demo:2", None).await.expect("begins");
     assert!(pull.next().await.is_some() && pull.next().await.is_some());
     assert!(tokio::time::timeout(Duration::from_secs(3600), pull.next()).await.is_err());
 }

@@ -1,4 +1,5 @@
 //! A `CreateSpec` in podman's words.
+use super::images;
 use crate::domain::spec::{CreateSpec, Mount};
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, EndpointSettings, HostConfig, HostConfigLogConfig, NetworkingConfig,
@@ -9,12 +10,12 @@ use std::collections::HashMap;
 
 pub(super) fn body(spec: &CreateSpec) -> ContainerCreateBody {
     ContainerCreateBody {
-        image: Some(spec.image.clone()),
+        image: Some(images::local(&spec.image).into_owned()),
         cmd: spec.command.clone(),
         entrypoint: spec.entrypoint.clone(),
         working_dir: spec.working_dir.clone(),
         user: spec.user.clone(),
-        env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        env: Some(environment(spec)),
         labels: Some(spec.labels.clone().into_iter().collect()),
         exposed_ports: Some(spec.ports.iter().map(container_port).collect()),
         stop_signal: Some(spec.stop_signal.clone()),
@@ -42,6 +43,14 @@ fn host_config(spec: &CreateSpec) -> HostConfig {
         }),
         ..HostConfig::default()
     }
+}
+
+fn environment(spec: &CreateSpec) -> Vec<String> {
+    let open = spec.env.iter().map(|(name, value)| format!("{name}={value}"));
+    // It is text: what is not was refused before.
+    let hidden = (spec.hidden_env.iter())
+        .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value.reveal())));
+    open.chain(hidden).collect()
 }
 
 /// Parsed ranges keep it far below the limit.

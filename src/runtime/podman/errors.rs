@@ -2,11 +2,17 @@
 //!
 //! Podman answers most refusals with 500 and prose (4.3.1 even a name conflict), so the prose is read;
 //! `tests` holds recorded sentences.
+use crate::domain::hidden::Hidden;
 use crate::runtime::{ErrorKind, Operation, RuntimeError};
 use bollard::errors::Error as Bollard;
 
 /// Longest message that is kept, in bytes: it travels in every state document.
 pub(super) const MAX_MESSAGE: usize = 300;
+
+/// What takes the place of podman's words where they repeat a secret.
+const REPEATS: &str = "podman's answer repeats a secret and is not shown";
+/// A shorter line of a secret (a brace, an indent) says nothing of it.
+const TELLING_LINE: usize = 8;
 
 /// Why one exchange with podman failed, before it is known what that means.
 #[derive(Debug)]
@@ -71,6 +77,16 @@ impl Failure {
         }
     }
 
+    /// The same without what repeats one of these, as it is, in quotes, or a line of it. Nobody knows today of a
+    /// case in which podman does: it would be published to everybody who reads states.
+    pub(super) fn hiding<'v>(self, values: impl IntoIterator<Item = &'v Hidden>) -> Self {
+        let Self::Status { code, message } = self else { return self };
+        let repeats =
+            values.into_iter().any(|value| repeats(&message, &String::from_utf8_lossy(value.reveal())));
+        let message = if repeats { REPEATS.to_owned() } else { message };
+        Self::Status { code, message }
+    }
+
     pub(super) fn during(self, operation: Operation, object: &str) -> RuntimeError {
         let kind = self.kind(operation);
         let message = match self {
@@ -96,6 +112,15 @@ impl Failure {
             Self::Status { code, message } => said(operation, *code, &message.to_ascii_lowercase()),
         }
     }
+}
+
+fn repeats(message: &str, value: &str) -> bool {
+    let escaped = value.escape_debug().to_string();
+    let lines = value.lines().filter(|line| line.trim().len() >= TELLING_LINE);
+    [value.trim_end(), &escaped]
+        .into_iter()
+        .chain(lines)
+        .any(|text| !text.is_empty() && message.contains(text))
 }
 
 fn said(operation: Operation, code: u16, message: &str) -> ErrorKind {

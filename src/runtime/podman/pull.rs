@@ -1,10 +1,15 @@
 //! Pulling images, with the sum of all layers as progress.
 use super::errors::Failure;
 use super::{LONG, connect, wire};
+use crate::domain::hidden::{Hidden, RegistryCredential};
 use crate::runtime::{Operation, PullProgress, Result};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use bollard::Docker;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use hyper::header::HeaderValue;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -17,12 +22,18 @@ const SYNC_BEAT: Duration = Duration::from_secs(10);
 pub(super) fn pull(
     socket: &Path,
     reference: &str,
+    credential: Option<&RegistryCredential>,
 ) -> std::result::Result<BoxStream<'static, Result<PullProgress>>, Failure> {
     // The whole reference in one parameter: a digest's `@` and a registry's port make a split a guess.
     let options = CreateImageOptionsBuilder::new().from_image(reference).build();
     let name = reference.to_owned();
     // Headers come with the registry's first answer.
-    let lines = connect(socket, LONG)?.create_image(Some(options), None, None);
+    let docker = connect(socket, LONG)?;
+    let docker = match credential {
+        Some(credential) => shown(docker, credential)?,
+        None => docker,
+    };
+    let lines = docker.create_image(Some(options), None, None);
     let progress = lines.scan(Layers::default(), move |layers, line| {
         ready(Some(match line {
             Ok(line) => layers.take(line).map(Ok),
@@ -30,6 +41,24 @@ pub(super) fn pull(
         }))
     });
     Ok(then_sync(progress.filter_map(ready).boxed(), socket.to_owned()))
+}
+
+/// The client with the credential in its requests. bollard would send it in base64's other alphabet, which
+/// podman 4.3.1 reads only as long as the two agree.
+fn shown(docker: Docker, credential: &RegistryCredential) -> std::result::Result<Docker, Failure> {
+    let text = |hidden: &Hidden| String::from_utf8_lossy(hidden.reveal()).into_owned();
+    let config = serde_json::json!({
+        "username": credential.user,
+        "password": text(&credential.password),
+        "identitytoken": credential.identity_token.as_ref().map(text).unwrap_or_default(),
+    });
+    let mut value = HeaderValue::from_str(&URL_SAFE.encode(config.to_string()))
+        .map_err(|_| Failure::Refused("the credential fits into no header"))?;
+    value.set_sensitive(true);
+    Ok(docker.with_request_modifier(move |mut request| {
+        request.headers_mut().insert("x-registry-auth", value.clone());
+        request
+    }))
 }
 
 /// What is known of each layer.
@@ -65,7 +94,7 @@ impl Layers {
 
 /// The stream, and after its good end a sync of podman's storage: a power cut within seconds of a
 /// pull leaves an image that is listed and whose containers fail.
-fn then_sync(
+pub(super) fn then_sync(
     progress: BoxStream<'static, Result<PullProgress>>,
     socket: PathBuf,
 ) -> BoxStream<'static, Result<PullProgress>> {

@@ -44,9 +44,10 @@ fn one_error_names_every_bad_field() {
             {"name": "Web", "image": "", "ports": ["80", 443], "restart": "unless-stopped"},
             {"image": "registry.example/db", "env": {"A=B": "x", "PORT": 5432}, "user": "no one",
              "volumes": ["data", "data:rel"], "labels": {"io.fleet.device": "me"}},
-            {"name": "db", "image": "oci-archive:/srv/db.tar", "command": "run me", "network": "fleet-shop",
+            {"name": "db", "image": "oci-archive:srv/db.tar", "command": "run me", "network": "fleet-shop",
              "devices": ["/etc/passwd"], "resources": {"memory_mb": 1.5, "cpus": 0, "pids": -1},
-             "working_dir": "srv", "log": {"max_size_mb": "10"}}],
+             "working_dir": "srv", "log": {"max_size_mb": "10"},
+             "files": [{"path": "/etc/a", "content": 5}, {"path": "/etc/a/b", "content": "", "mode": "rw"}]}],
         "lifecycle": {"stop_signal": "SIGSTOP", "grace_period_s": 86401}}})
     .to_string();
     let all = problems(document.as_bytes());
@@ -60,9 +61,9 @@ fn one_error_names_every_bad_field() {
             "data.services[0].ports[1]",
             "data.services[0].restart",
             "data.services[1].name",
-            "data.services[1].user",
             "data.services[1].env[\"A=B\"]",
             "data.services[1].env.PORT",
+            "data.services[1].user",
             "data.services[1].volumes[0]",
             "data.services[1].volumes[1]",
             "data.services[1].labels[\"io.fleet.device\"]",
@@ -75,6 +76,9 @@ fn one_error_names_every_bad_field() {
             "data.services[2].resources.pids",
             "data.services[2].log.max_size_mb",
             "data.services[2].network",
+            "data.services[2].files[0].content",
+            "data.services[2].files[1].path",
+            "data.services[2].files[1].mode",
             "data.lifecycle.stop_signal",
             "data.lifecycle.grace_period_s",
         ],
@@ -116,7 +120,8 @@ fn a_problem_says_what_is_accepted() {
         (json!({"env": {"A": null}}), "data.services[0].env.A: a string is expected, not null"),
         (
             json!({"secrets": [{"name": "x"}]}),
-            "data.services[0].secrets: not supported by this version of the agent yet: leave it out",
+            "data.services[0].secrets[0]: neither env nor path is given: \
+             use one of \"env\" (a variable) and \"path\" (a file in the container)",
         ),
         (
             json!({"ports": ["1:1", "127.0.0.1:1:2"]}),
@@ -160,20 +165,11 @@ fn document_of_one(image: &str) -> Vec<u8> {
 }
 
 #[test]
-fn fields_not_built_yet_count_as_absent_at_their_default() {
+fn fields_at_their_default_count_as_absent() {
     let plain = accepted(&service_with(json!({})));
     let defaults = json!({"working_dir": null, "user": null, "files": [], "devices": [], "network": "bridge",
         "depends_on": [], "healthcheck": null, "resources": {}, "registry_auth": null, "secrets": [], "log": {}});
     assert_eq!(accepted(&service_with(defaults)), plain);
-}
-
-#[test]
-fn each_field_not_built_yet_is_refused_by_its_path() {
-    let set = json!({"files": [1], "registry_auth": "x", "secrets": [1]});
-    for (field, value) in set.as_object().unwrap() {
-        let problem = only_problem(&service_with(json!({field: value})));
-        assert!(problem.starts_with(&format!("data.services[0].{field}: not supported")), "{problem}");
-    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn container(id: &str, name: &str, status: Status) -> Container {
         deployment: super::name(),
         service: "a".parse().unwrap(),
         digest: None,
+        secrets: None,
         depends_on: vec![],
         status,
         image_id: Some("image".into()),

@@ -9,6 +9,7 @@ fn spec(network: &str, ports: Vec<Port>) -> CreateSpec {
         working_dir: None,
         user: None,
         env: BTreeMap::from([("MODE".into(), "a=b".into())]),
+        hidden_env: BTreeMap::new(),
         ports,
         mounts: vec![Mount { source: "fleet-web.data".into(), target: "/data".into(), read_only: true }],
         devices: vec![],

@@ -94,3 +94,19 @@ fn a_missing_socket_is_unreachable_and_says_where() {
     assert_eq!(error.kind, ErrorKind::Unreachable);
     assert!(error.message.contains("/nix/podman.sock"), "{}", error.message);
 }
+
+#[test]
+fn an_answer_that_repeats_a_secret_is_not_shown() {
+    let key = "-----BEGIN KEY-----\nMIIabcdefgh\n-----END KEY-----\n";
+    let values = [Hidden::new(b"hunter2\n".as_slice()), Hidden::new(key.as_bytes())];
+    let shown = |message: &str| {
+        let failure = Failure::Status { code: 500, message: message.into() };
+        failure.hiding(&values).during(Operation::Create, "fleet-web.a").to_string()
+    };
+    for telling in ["bad env PW=hunter2 given", &format!("{key:?}"), "line 2: MIIabcdefgh is wrong"] {
+        let message = shown(telling);
+        assert!(message.contains("is not shown"), "{telling}: {message}");
+        assert!(!message.contains("hunter2") && !message.contains("MIIabc"), "{message}");
+    }
+    assert!(shown("no space left on device").contains("no space left"));
+}

@@ -1,0 +1,151 @@
+//! Images that come from an archive on the device.
+//!
+//! Podman takes an archive's bytes and says what it called the image. It gets one more name, made of the
+//! document's own word for it: by that the image is found again, by us and by a create.
+use super::connect;
+use super::errors::Failure;
+use super::pull::then_sync;
+use super::wire::{self, encoded};
+use crate::runtime::{ErrorKind, Operation, PullProgress, Result, RuntimeError};
+use bollard::query_parameters::{ImportImageOptions, TagImageOptionsBuilder};
+use bytes::Bytes;
+use fleet_contracts::desired::archive_path;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
+/// Names of images that were loaded from archives.
+const REPOSITORY: &str = "localhost/fleet-agent/archive";
+/// Read and sent at once.
+const PIECE: usize = 256 * 1024;
+/// How often it is said how much was sent.
+const BEAT: Duration = Duration::from_secs(1);
+/// Podman answers when it has unpacked everything; the caller has a shorter patience.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(3600);
+/// What podman puts before the names.
+const LOADED: &str = "Loaded image: ";
+
+/// The name by which podman knows the image of a document.
+pub(super) fn local(reference: &str) -> Cow<'_, str> {
+    if archive_path(reference).is_none() {
+        return reference.into();
+    }
+    format!("{REPOSITORY}:{}", tag(reference)).into()
+}
+
+fn tag(reference: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, reference.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Progress is what was sent of the file.
+pub(super) async fn load(
+    socket: &Path,
+    reference: &str,
+    path: &str,
+) -> Result<BoxStream<'static, Result<PullProgress>>> {
+    let (file, total) = open(path).await.map_err(|message| RuntimeError {
+        operation: "load",
+        object: reference.into(),
+        kind: ErrorKind::ImageMissing,
+        message,
+    })?;
+    let sent = Arc::new(AtomicU64::new(0));
+    let loading = send(socket.to_owned(), reference.to_owned(), file, sent.clone());
+    let name = reference.to_owned();
+    let progress = stream::unfold(Some(Box::pin(loading)), move |loading| {
+        let (sent, name) = (sent.clone(), name.clone());
+        async move {
+            let mut loading = loading?;
+            match tokio::time::timeout(BEAT, &mut loading).await {
+                Err(_) => {
+                    let current = sent.load(Ordering::Relaxed);
+                    Some((Ok(PullProgress { current, total }), Some(loading)))
+                }
+                Ok(Ok(())) => Some((Ok(PullProgress { current: total, total }), None)),
+                Ok(Err(failure)) => Some((Err(failure.during(Operation::Pull, &name)), None)),
+            }
+        }
+    });
+    Ok(then_sync(progress.boxed(), socket.to_owned()))
+}
+
+async fn open(path: &str) -> std::result::Result<(File, u64), String> {
+    let about = tokio::fs::metadata(path).await.map_err(|error| error.to_string())?;
+    // A pipe would be waited for.
+    if !about.is_file() {
+        return Err("it is no regular file".into());
+    }
+    let file = File::open(path).await.map_err(|error| error.to_string())?;
+    Ok((file, about.len()))
+}
+
+async fn send(
+    socket: PathBuf,
+    reference: String,
+    file: File,
+    sent: Arc<AtomicU64>,
+) -> std::result::Result<(), Failure> {
+    let docker = connect(&socket, ANSWERED_WITHIN)?;
+    let body = stream::try_unfold((file, sent), |(mut file, sent)| async move {
+        let mut piece = vec![0; PIECE];
+        let length = file.read(&mut piece).await?;
+        sent.fetch_add(length as u64, Ordering::Relaxed);
+        piece.truncate(length);
+        Ok::<_, std::io::Error>((length > 0).then(|| (Bytes::from(piece), (file, sent))))
+    });
+    let mut names = Vec::new();
+    let answer = docker.import_image_stream(ImportImageOptions::default(), body, None);
+    let mut answer = std::pin::pin!(answer);
+    while let Some(line) = answer.next().await {
+        let text = line?.stream.unwrap_or_default();
+        if let Some(loaded) = text.trim().strip_prefix(LOADED) {
+            names.extend(loaded.split(',').map(|name| name.trim().to_owned()));
+        }
+    }
+    let id = only_image(&socket, &names).await?;
+    let options = TagImageOptionsBuilder::new().repo(REPOSITORY).tag(&tag(&reference)).build();
+    Ok(docker.tag_image(&id, Some(options)).await?)
+}
+
+/// An archive may hold several images: which one is meant would be a guess.
+async fn only_image(socket: &Path, names: &[String]) -> std::result::Result<String, Failure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Image {
+        id: String,
+    }
+    let mut ids = Vec::new();
+    for name in names {
+        let path = format!("/images/{}/json", encoded(name));
+        ids.push(wire::get::<Image>(socket, &path).await?.value.id);
+    }
+    ids.dedup();
+    match <[String; 1]>::try_from(ids) {
+        Ok([id]) => Ok(id),
+        Err(ids) if ids.is_empty() => Err(Failure::Refused("the archive holds no image")),
+        Err(_) => Err(Failure::Refused("the archive holds several images, one is needed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_has_a_local_name_of_its_own_and_a_reference_is_its_own() {
+        assert_eq!(local("registry.example/web:1"), "registry.example/web:1");
+        let (a, b) = (local("oci-archive:/a.tar"), local("docker-archive:/a.tar"));
+        assert!(
+            a.starts_with("localhost/fleet-agent/archive:") && a.len() == REPOSITORY.len() + 1 + 64,
+            "{a}"
+        );
+        assert_ne!(a, b);
+    }
+}
