@@ -279,7 +279,9 @@ impl Slot<'_> {
     /// Starts the old container again while the new one cannot be prepared. Its own policy is not
     /// known any more; one that ended well is left alone.
     fn repair(&self, main: &Container, until: Option<Moment>) -> Step {
-        if main.status.exit_code() == Some(0) {
+        // A successor that somebody started by hand has the slot until all of it is cleared away.
+        let is_taken = self.view.next.as_ref().is_some_and(|next| !next.status.made_way());
+        if main.status.exit_code() == Some(0) || is_taken {
             return Step::Wait(until);
         }
         match self.start(main) {

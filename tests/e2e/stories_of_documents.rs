@@ -19,7 +19,8 @@ async fn bad_documents_are_refused_by_name_and_disturb_no_other() {
 
     device.put("no-json", b"{\"type\": ".to_vec()).await;
     device.put("no-type", b"{\"type\": \"PodmanV9\", \"data\": 1}".to_vec()).await;
-    device.put("not-yet", deployment(&[with(steady("a"), json!({"registry_auth": "plant"}))])).await;
+    let waits = json!({"depends_on": [{"service": "absent"}]});
+    device.put("waits", deployment(&[with(steady("a"), waits)])).await;
     let document = deployment(&[with(steady("a"), json!({"ports": ["80"], "image": ""}))]);
     let bad = device.put("was-good", document).await;
     let note = "x".repeat(256 * 1024);
@@ -27,8 +28,8 @@ async fn bad_documents_are_refused_by_name_and_disturb_no_other() {
     refused(&device, "no-json", "invalid-spec").await;
     refused(&device, "too-big", "invalid-spec").await;
     assert!(refused(&device, "no-type", "unsupported-type").await.contains("PodmanV9"));
-    let message = refused(&device, "not-yet", "invalid-spec").await;
-    assert!(message.contains("data.services[0].registry_auth"), "{message}");
+    let message = refused(&device, "waits", "invalid-spec").await;
+    assert!(message.contains("data.services[0].depends_on[0]: this document has no service"), "{message}");
     let message = refused(&device, "was-good", "invalid-spec").await;
     for path in ["data.services[0].ports[0]", "data.services[0].image", &format!("revision {bad}")] {
         assert!(message.contains(path), "{message}");
@@ -57,7 +58,7 @@ async fn bad_documents_are_refused_by_name_and_disturb_no_other() {
     };
     device.eventually("nothing is left of a refused document", gone).await;
     device.apply("was-good", deployment(&[steady("a")])).await;
-    device.apply("not-yet", deployment(&[steady("a")])).await;
+    device.apply("waits", deployment(&[steady("a")])).await;
     assert_eq!(device.lives()["fleet-was-good.a"], before["fleet-was-good.a"]);
 }
 
