@@ -29,7 +29,8 @@ mod values;
 const OPERATIONS_AT_ONCE: usize = 8;
 /// Over all deployments: a pull is bound by the network and the storage, not by the number.
 const PULLS_AT_ONCE: usize = 2;
-/// Checks, and what else only reads: one that hangs must not hold up a start, and has its own time limit.
+/// Of one deployment: checks, and what else only reads. One that hangs must not hold up a start, nor the checks of
+/// another deployment.
 const CHECKS_AT_ONCE: usize = 16;
 /// To look at the lock's file; it is in the kernel's memory on any disk that works.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -48,7 +49,8 @@ pub struct Effects {
     lanes: BTreeMap<(DeploymentName, Lane), Running>,
     operations: Arc<Semaphore>,
     pulls: Arc<Semaphore>,
-    checks: Arc<Semaphore>,
+    /// Of each deployment, while it has any lane.
+    checks: BTreeMap<DeploymentName, Arc<Semaphore>>,
 }
 
 struct Running {
@@ -68,7 +70,7 @@ impl Worker for Effects {
             lanes: BTreeMap::new(),
             operations: Arc::new(Semaphore::new(OPERATIONS_AT_ONCE)),
             pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
-            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
+            checks: BTreeMap::new(),
         })
     }
 
@@ -126,7 +128,7 @@ impl Effects {
 
     /// The operation as a future that owns all it needs: it may outlive the reconciler that asked.
     fn work(
-        &self,
+        &mut self,
         deployment: &DeploymentName,
         lane: &Lane,
         operation: Operation,
@@ -135,7 +137,10 @@ impl Effects {
         let (runtime, vault) = (self.args.runtime.clone(), self.args.vault.clone());
         let slots = match operation {
             Operation::Pull { .. } => self.pulls.clone(),
-            Operation::Check { .. } | Operation::LastWords(_) => self.checks.clone(),
+            Operation::Check { .. } | Operation::LastWords(_) => {
+                let new = || Arc::new(Semaphore::new(CHECKS_AT_ONCE));
+                self.checks.entry(deployment.clone()).or_insert_with(new).clone()
+            }
             _ => self.operations.clone(),
         };
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
@@ -188,7 +193,10 @@ impl Effects {
 
     fn on_ended(&mut self, deployment: DeploymentName, lane: Lane, outcome: Outcome) {
         self.lanes.remove(&(deployment.clone(), lane.clone()));
-        log_end(&deployment, &outcome);
+        if !self.lanes.keys().any(|(of, _)| *of == deployment) {
+            self.checks.remove(&deployment);
+        }
+        log_end(&deployment, &lane, &outcome);
         self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, outcome));
     }
 }
@@ -257,8 +265,12 @@ fn reason(cause: Cause) -> &'static str {
     }
 }
 
-fn log_end(deployment: &DeploymentName, outcome: &Outcome) {
+fn log_end(deployment: &DeploymentName, lane: &Lane, outcome: &Outcome) {
     match outcome {
+        // Repeated as often as the check is, and nobody's fault but podman's.
+        Err(error) if matches!(lane, Lane::Health(_) | Lane::Words(_)) => {
+            tracing::debug!(%deployment, ?error, "not read");
+        }
         Ok(effect) => tracing::debug!(%deployment, ?effect, "done"),
         Err(Failure::Refused { code, message } | Failure::Unknown { code, message }) => {
             tracing::warn!(%deployment, %code, "{message}");

@@ -100,7 +100,7 @@ impl Memory {
         self.image = Image::Unknown;
         self.progress = None;
         self.trouble = None;
-        (self.health, self.restart_owed, self.unheard) = (None, false, None);
+        (self.health, self.unheard) = (None, None);
     }
 
     /// Its secrets have other values now: what failed may have failed because of the former ones.
@@ -171,6 +171,8 @@ impl Memory {
     }
 
     fn seen_alive(&mut self, id: &ContainerId, now: Moment) {
+        // Its stop did not happen, or it was started again.
+        self.restart_owed = false;
         let since = match &self.alive {
             Some(alive) if alive.id == *id => alive.since,
             _ => now,

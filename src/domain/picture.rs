@@ -335,12 +335,20 @@ impl Picture {
         };
         match step {
             Step::Do(Action::Stop { .. } | Action::Remove { .. })
-                if !order::may_go(name, self.containers.values()) =>
+                if !order::may_go(name, self.containers.values()) && !self.is_in_the_way() =>
             {
                 Step::Wait(None)
             }
             step => step,
         }
+    }
+
+    /// Whether a service that the document has no longer may hold a port that a new one needs: then it does not wait
+    /// for those that depend on it.
+    fn is_in_the_way(&self) -> bool {
+        let lacks_port =
+            |slot: &Slot| slot.memory.trouble.as_ref().is_some_and(|t| t.code == Code::PortInUse);
+        matches!(self.order, Order::Run(_)) && self.slots.values().any(lacks_port)
     }
 
     /// Whether nothing is in the way: what could not be cleared, as far as was known, is gone.

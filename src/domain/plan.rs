@@ -145,8 +145,8 @@ pub fn keep(target: &Target, view: &View, memory: &Memory, now: Moment) -> Step 
     let Some(main) = &view.main else { return Step::Wait(None) };
     let digest = main.digest.clone().unwrap_or_else(|| target.digest.clone());
     let theirs = Target { digest, ..target.clone() };
-    let alive = view.others.iter().filter(|container| container.status.is_alive()).cloned().collect();
-    let view = View { main: view.main.clone(), next: None, draft: None, others: alive };
+    let in_the_way = view.others.iter().filter(|container| !container.status.made_way()).cloned().collect();
+    let view = View { main: view.main.clone(), next: None, draft: None, others: in_the_way };
     match plan(&theirs, &view, memory, Gate::OPEN, now) {
         Step::Do(action @ (Action::Start(_) | Action::Unpause(_))) => Step::Do(action),
         Step::Do(
@@ -281,7 +281,8 @@ impl Slot<'_> {
     fn repair(&self, main: &Container, until: Option<Moment>) -> Step {
         // A successor that somebody started by hand has the slot until all of it is cleared away.
         let is_taken = self.view.next.as_ref().is_some_and(|next| !next.status.made_way());
-        if main.status.exit_code() == Some(0) || is_taken {
+        let ended_well = main.status.exit_code() == Some(0) && !self.memory.is_restart_owed();
+        if ended_well || is_taken {
             return Step::Wait(until);
         }
         match self.start(main) {
@@ -305,7 +306,11 @@ impl Slot<'_> {
             Status::Stopping | Status::Busy => Step::Wait(None),
             Status::Paused => Step::Do(Action::Unpause(main.id.clone())),
             Status::Lying => clear(main, Cause::Dead),
-            Status::Created if !self.gate.may_begin => Step::Wait(None),
+            Status::Created if !self.gate.may_begin => match self.view.others.first() {
+                // The one that it is to replace serves until then, and is kept up.
+                Some(old) if self.gate.may_restart => self.repair(old, None),
+                Some(_) | None => Step::Wait(None),
+            },
             Status::Created => self.start(main),
             Status::Ended { code } | Status::Exited { code } if self.stays_down(code) => {
                 match self.view.others.first() {

@@ -35,7 +35,10 @@ impl Preview {
 
     fn slot(&mut self, target: &Target, name: String, containers: Vec<&Container>) {
         let live = || containers.iter().filter(|container| container.status.is_alive());
-        let equal = || containers.iter().filter(|container| target.digest_is(container));
+        let equal = || {
+            let whole = containers.iter().filter(|container| !container.name.ends_with(".draft"));
+            whole.filter(|container| target.digest_is(container))
+        };
         if let Some(serving) = live().find(|container| target.digest_is(container)) {
             self.keep.insert(name);
             // A second one in the slot goes.

@@ -78,7 +78,8 @@ impl Picture {
 
     pub fn network_removed(&mut self, now: Moment) {
         self.free(&Lane::Network, now);
-        (self.network_gone, self.network_trouble) = (true, None);
+        // A document that came meanwhile makes it anew.
+        (self.network_gone, self.network_trouble) = (self.order == Order::Vanish, None);
     }
 
     /// The image is not on the device: it has to be pulled, unless the policy forbids it.

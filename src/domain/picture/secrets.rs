@@ -32,7 +32,7 @@ impl Picture {
     pub(super) fn has_former_secrets(&self, container: &Container) -> bool {
         let Some(target) = self.target(&container.service) else { return false };
         let now = self.slots.get(&container.service).and_then(|slot| slot.secrets.as_ref());
-        let ended = matches!(container.status, Status::Exited { code } if target.stays_down(code));
+        let ended = matches!(container.status, Status::Ended { code } | Status::Exited { code } if target.stays_down(code));
         now.is_some() && !ended && !target.reloaded().is_empty() && container.secrets.as_ref() != now
     }
 }

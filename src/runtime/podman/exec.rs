@@ -58,7 +58,9 @@ impl PodmanRuntime {
     }
 
     async fn end_of(&self, exec: &str, said: Vec<u8>) -> std::result::Result<Run, Failure> {
-        let code = self.docker(SHORT)?.inspect_exec(exec).await?.exit_code;
+        let seen = self.docker(SHORT)?.inspect_exec(exec).await?;
+        // One that still runs, or whose end podman has lost, is no answer.
+        let code = seen.exit_code.filter(|code| *code >= 0 && seen.running != Some(true));
         let code =
             code.ok_or_else(|| Failure::Unreadable("podman does not say how the command ended".into()))?;
         Ok(Run::Ended { code, said: words::one_line(&said) })
