@@ -268,7 +268,7 @@ fn reason(cause: Cause) -> &'static str {
 fn log_end(deployment: &DeploymentName, lane: &Lane, outcome: &Outcome) {
     match outcome {
         // Repeated as often as the check is, and nobody's fault but podman's.
-        Err(error) if matches!(lane, Lane::Health(_) | Lane::Words(_)) => {
+        Err(error) if lane.only_reads() => {
             tracing::debug!(%deployment, ?error, "not read");
         }
         Ok(effect) => tracing::debug!(%deployment, ?effect, "done"),

@@ -69,14 +69,11 @@ fn is_met_somehow(other: &Other<'_>, condition: Condition) -> bool {
 }
 
 fn is_met_by(container: &Container, other: &Other<'_>, condition: Condition) -> bool {
-    match (condition, container.status) {
-        (Condition::Started, Status::Running(_)) => true,
-        (Condition::Started, Status::Ended { code } | Status::Exited { code }) => {
-            other.target.stays_down(code)
-        }
-        (Condition::Healthy, Status::Running(_)) => other.is_healthy,
-        (Condition::Completed, Status::Ended { code } | Status::Exited { code }) => code == 0,
-        _ => false,
+    let (runs, code) = (matches!(container.status, Status::Running(_)), container.status.exit_code());
+    match condition {
+        Condition::Started => runs || code.is_some_and(|code| other.target.stays_down(code)),
+        Condition::Healthy => runs && other.is_healthy,
+        Condition::Completed => code == Some(0),
     }
 }
 

@@ -4,7 +4,6 @@ use super::container::{Container, ContainerId, SpecDigest, Status};
 use super::desired::{Target, Wanted};
 use super::hidden::SecretsVersion;
 use super::memory::{About, Image, Memory, Trouble};
-use super::order;
 use super::plan::{Action, Cause, Rest, Step, View, keep, plan, vacate};
 use super::report::{self, Complaint, SlotFacts};
 use super::time::Moment;
@@ -12,31 +11,6 @@ use fleet_contracts::state::{Code, Phase};
 use fleet_contracts::{DeploymentName, ServiceName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Operations of one lane never overlap.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
-    /// The containers of one service slot.
-    Slot(ServiceName),
-    /// The image of one service: a pull may take hours and holds up nothing else.
-    Image(ServiceName),
-    /// The health check of one service: it touches nothing, and holds up nothing.
-    Health(ServiceName),
-    /// What one service said before it ended.
-    Words(ServiceName),
-    /// What belongs to the deployment as a whole.
-    Network,
-}
-
-/// How many operations a reconciler had asked for when it asked which lanes are busy: the answer says
-/// nothing of later ones.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked(u64);
-
-impl Asked {
-    /// For an answer that holds for every operation so far, whoever asked.
-    pub const ALL: Self = Self(u64::MAX);
-}
 
 /// What a reconciler was told to do with its deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -305,7 +279,7 @@ impl Picture {
         self.seen
             && self.blinded.is_none()
             && self.containers.is_empty()
-            && self.busy.keys().all(|lane| matches!(lane, Lane::Health(_) | Lane::Words(_)))
+            && self.busy.keys().all(Lane::only_reads)
             && self.slots.values().all(|slot| !slot.unsure)
     }
 
@@ -333,22 +307,7 @@ impl Picture {
             (None, Order::Vanish) => vacate(&view, Cause::Removed),
             (None, Order::Run(_) | Order::None) => vacate(&view, Cause::Dropped),
         };
-        match step {
-            Step::Do(Action::Stop { .. } | Action::Remove { .. })
-                if !order::may_go(name, self.containers.values()) && !self.is_in_the_way() =>
-            {
-                Step::Wait(None)
-            }
-            step => step,
-        }
-    }
-
-    /// Whether a service that the document has no longer may hold a port that a new one needs: then it does not wait
-    /// for those that depend on it.
-    fn is_in_the_way(&self) -> bool {
-        let lacks_port =
-            |slot: &Slot| slot.memory.trouble.as_ref().is_some_and(|t| t.code == Code::PortInUse);
-        matches!(self.order, Order::Run(_)) && self.slots.values().any(lacks_port)
+        self.in_order(name, step)
     }
 
     /// Whether nothing is in the way: what could not be cleared, as far as was known, is gone.
@@ -386,12 +345,8 @@ impl Picture {
     }
 
     fn view(&self, service: &ServiceName) -> View {
-        let known = |container: &Container| match self.has_former_secrets(container) {
-            true => Container { digest: None, ..container.clone() },
-            false => container.clone(),
-        };
         let of_service = self.containers.values().filter(|container| container.service == *service);
-        let seen: Vec<Container> = of_service.map(known).collect();
+        let seen: Vec<Container> = of_service.map(|container| self.by_its_secrets(container)).collect();
         View::of(&self.name, service, &seen)
     }
 
@@ -419,10 +374,14 @@ fn about(action: &Action) -> About {
 
 mod dependencies;
 mod health;
-mod words;
-pub use health::Check;
+mod lane;
 mod outcomes;
 mod secrets;
 mod telling;
+mod words;
+
+pub use health::Check;
+pub use lane::{Asked, Lane};
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What a document would change, before anybody writes it.
-use super::container::{Container, Status};
+use super::container::Container;
 use super::desired::{Target, Wanted};
+use super::plan::View;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::desired::Pull;
 use fleet_contracts::names::{Role, container_name};
@@ -23,8 +24,8 @@ impl Preview {
         let mut preview = Self::default();
         let targets = wanted.iter().flat_map(|wanted| &wanted.targets);
         for (service, target) in targets {
-            let of_slot = containers.iter().filter(|container| container.service == *service);
-            preview.slot(target, container_name(deployment, service, Role::Main), of_slot.collect());
+            let view = View::of(deployment, service, containers);
+            preview.slot(target, container_name(deployment, service, Role::Main), &view);
         }
         let is_wanted =
             |container: &&Container| wanted.is_some_and(|w| w.targets.contains_key(&container.service));
@@ -33,12 +34,9 @@ impl Preview {
         preview
     }
 
-    fn slot(&mut self, target: &Target, name: String, containers: Vec<&Container>) {
-        let live = || containers.iter().filter(|container| container.status.is_alive());
-        let equal = || {
-            let whole = containers.iter().filter(|container| !container.name.ends_with(".draft"));
-            whole.filter(|container| target.digest_is(container))
-        };
+    fn slot(&mut self, target: &Target, name: String, view: &View) {
+        let live = || view.all().filter(|container| container.status.is_alive());
+        let equal = || view.all().filter(|container| target.digest_is(container));
         if let Some(serving) = live().find(|container| target.digest_is(container)) {
             self.keep.insert(name);
             // A second one in the slot goes.
@@ -46,11 +44,8 @@ impl Preview {
             return self.stop.extend(others.map(|other| other.name.clone()));
         }
         self.stop.extend(live().map(|container| container.name.clone()));
-        let stays_down = |container: &&&Container| match container.status {
-            Status::Ended { code } | Status::Exited { code } => target.stays_down(code),
-            _ => false,
-        };
-        if equal().any(|container| stays_down(&container)) {
+        let stays_down = |c: &Container| c.status.exit_code().is_some_and(|code| target.stays_down(code));
+        if equal().any(stays_down) {
             self.keep.insert(name);
         } else {
             if equal().next().is_none() {
@@ -64,7 +59,7 @@ impl Preview {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::container::{ContainerId, Process};
+    use crate::domain::container::{ContainerId, Process, Status};
 
     const ALIVE: Status = Status::Running(Process { pid: 7, start_ticks: 7 });
 

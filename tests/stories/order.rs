@@ -75,17 +75,34 @@ async fn an_update_replaces_services_in_their_order_and_each_serves_until_its_tu
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_dies_while_an_update_waits_for_an_image_comes_back() {
+async fn a_service_under_a_new_name_gets_the_port_of_the_old_one() {
     let story = Story::begin().await;
-    story.apply_and_run("shop", chain("demo:1")).await;
-    let services = json!([
-        {"name": "web", "image": "demo:1", "depends_on": on("api", "started")},
-        {"name": "api", "image": "demo:1", "depends_on": on("db", "started")},
-        {"name": "db", "image": "missing:1"}]);
-    story.apply("shop", document(services));
-    story.until("the image is missing", |s| s.code("shop") == Some(Code::ImagePull)).await;
-    story.runtime.kill("fleet-shop.web");
-    story.within(seconds(2), "it is back", |s| s.runtime.pid("fleet-shop.web").is_some()).await;
+    let with_db = |name: &str| {
+        document(json!([
+            {"name": "web", "image": "demo:1", "depends_on": on(name, "started")},
+            {"name": name, "image": "demo:1", "ports": ["5432:5432"]}]))
+    };
+    story.apply_and_run("shop", with_db("db")).await;
+    let revision = story.apply("shop", with_db("pg"));
+    story.runs("shop", revision).await;
+    assert_eq!(story.live(), ["fleet-shop.pg", "fleet-shop.web"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_dies_while_an_update_waits_for_an_image_comes_back() {
+    for condition in ["started", "healthy"] {
+        let story = Story::begin().await;
+        let with_db = |image: &str| {
+            document(json!([
+                {"name": "web", "image": "demo:1", "depends_on": on("db", condition)},
+                {"name": "db", "image": image, "healthcheck": {"test": ["CMD", "ready"]}}]))
+        };
+        story.apply_and_run("shop", with_db("demo:1")).await;
+        story.apply("shop", with_db("missing:1"));
+        story.until("the image is missing", |s| s.code("shop") == Some(Code::ImagePull)).await;
+        story.runtime.kill("fleet-shop.web");
+        story.within(seconds(2), "it is back", |s| s.runtime.pid("fleet-shop.web").is_some()).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

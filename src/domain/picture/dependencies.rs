@@ -1,6 +1,6 @@
 //! What the slots of a deployment allow each other.
 use super::*;
-use crate::domain::order::{Gate, Other, awaited, gate};
+use crate::domain::order::{Gate, Other, awaited, gate, may_go};
 use fleet_contracts::state;
 
 impl Picture {
@@ -11,6 +11,22 @@ impl Picture {
         }
         let views = self.views_of(target);
         gate(target, |name| self.other(name, &views))
+    }
+
+    /// What is to go waits for those that depend on it. Not while a service of the document cannot be brought up: what
+    /// it lacks, a port or the lock of a database, may be held by the very one that waits for its dependents, and
+    /// they for it.
+    pub(super) fn in_order(&self, name: &ServiceName, step: Step) -> Step {
+        let fails = |slot: &Slot| slot.memory.trouble.as_ref().is_some_and(|t| t.about == About::Running);
+        let is_held_up = || matches!(self.order, Order::Run(_)) && self.slots.values().any(fails);
+        match &step {
+            Step::Do(Action::Stop { .. } | Action::Remove { .. })
+                if !may_go(name, self.containers.values()) && !is_held_up() =>
+            {
+                Step::Wait(None)
+            }
+            Step::Do(_) | Step::Wait(_) | Step::Done(_) => step,
+        }
     }
 
     /// The services that wait for this one.

@@ -28,11 +28,19 @@ impl Picture {
         }
     }
 
+    /// The container, as what is planned from it has to see it.
+    pub(super) fn by_its_secrets(&self, container: &Container) -> Container {
+        match self.has_former_secrets(container) {
+            true => Container { digest: None, ..container.clone() },
+            false => container.clone(),
+        }
+    }
+
     /// Those of a container that ended for good did their work. Those that cannot be read now say nothing.
-    pub(super) fn has_former_secrets(&self, container: &Container) -> bool {
+    fn has_former_secrets(&self, container: &Container) -> bool {
         let Some(target) = self.target(&container.service) else { return false };
         let now = self.slots.get(&container.service).and_then(|slot| slot.secrets.as_ref());
-        let ended = matches!(container.status, Status::Ended { code } | Status::Exited { code } if target.stays_down(code));
+        let ended = container.status.exit_code().is_some_and(|code| target.stays_down(code));
         now.is_some() && !ended && !target.reloaded().is_empty() && container.secrets.as_ref() != now
     }
 }
