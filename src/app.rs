@@ -10,6 +10,7 @@ use crate::store::StoreError;
 use crate::store::disk::DiskLedger;
 use crate::store::lock::{LockError, StateLock};
 use crate::supervision::Ended;
+use crate::telemetry::LogFilter;
 use crate::tree::{self, Parts};
 use crate::vault::disk::DiskVault;
 use crate::watchdog::breadcrumb::{self, Breadcrumb, LastCrash};
@@ -55,7 +56,7 @@ pub enum Stopped {
 }
 
 /// Runs until a signal asks for the end, or the tree gives up. Containers run on in any case.
-pub async fn run(config: Config) -> Result<Stopped, AppError> {
+pub async fn run(config: Config, log: LogFilter) -> Result<Stopped, AppError> {
     // First: until then a signal ends the process by itself, whatever it was doing.
     let mut signals = Signals::new()?;
     let identity = identity(&config);
@@ -67,7 +68,8 @@ pub async fn run(config: Config) -> Result<Stopped, AppError> {
     let state_dir = config.agent.state_dir.clone();
     // What the one before left is told once: not to a process that could not begin.
     let before = Before::of(&state_dir);
-    let parts = parts(&config, identity, Doors { lock: lock.clone(), ledger, bus: bus.clone() }, &before);
+    let parts =
+        parts(&config, identity, Doors { lock: lock.clone(), ledger, bus: bus.clone(), log }, &before);
     let vitals = watched(&state_dir)?;
     let root = tree::run_watched(parts, |board| vitals.board(board)).await;
     vitals.root(root.clone());
@@ -161,6 +163,7 @@ struct Doors {
     lock: Arc<StateLock>,
     ledger: Arc<DiskLedger>,
     bus: Arc<NatsBus>,
+    log: LogFilter,
 }
 
 fn parts(config: &Config, identity: Identity, doors: Doors, before: &Before) -> Parts {
@@ -183,6 +186,7 @@ fn parts(config: &Config, identity: Identity, doors: Doors, before: &Before) -> 
         labels: config.labels.clone(),
         config_digest: config.digest(),
         reply_prefixes: config.nats.reply_prefixes.clone(),
+        log: doors.log,
         heartbeat_every: agent.heartbeat,
         reconcile_every: agent.reconcile,
         clock_synced: inventory::clock_synced,

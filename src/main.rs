@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use fleet_agent::app::{self, AppError, Stopped};
 use fleet_agent::config::{Config, DEFAULT_CONFIG_PATH};
 use fleet_agent::store::lock::LockError;
-use fleet_agent::telemetry;
+use fleet_agent::telemetry::{self, LogFilter};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,8 +80,8 @@ fn main() -> ExitCode {
         }
         Command::SelfTest => within_tokio(self_test(config)),
         Command::Run => {
-            telemetry::init();
-            within_tokio(run(config))
+            let log = telemetry::init();
+            within_tokio(run(config, log))
         }
     }
 }
@@ -116,8 +116,8 @@ async fn self_test(config: Config) -> u8 {
     }
 }
 
-async fn run(config: Config) -> u8 {
-    let end = app::run(config).await;
+async fn run(config: Config, log: LogFilter) -> u8 {
+    let end = app::run(config, log).await;
     if let Err(error) = &end {
         tracing::error!("{error}");
     }

@@ -35,6 +35,7 @@ use crate::supervision::{
     Address, Board, Budget, ChildSpec, Ending, Keyed, KeyedSpec, Root, Strategy, SupervisorSpec, keyed,
     run_root_watched, supervisor, worker,
 };
+use crate::telemetry::LogFilter;
 use crate::vault::Vault;
 use crate::watchdog::breadcrumb::LastCrash;
 use fleet_contracts::device::Inventory;
@@ -60,6 +61,7 @@ pub struct Parts {
     pub labels: BTreeMap<String, String>,
     pub config_digest: String,
     pub reply_prefixes: Vec<String>,
+    pub log: LogFilter,
     pub heartbeat_every: Duration,
     pub reconcile_every: Duration,
     pub clock_synced: fn() -> bool,
@@ -307,6 +309,7 @@ fn command_server_spec(parts: &Parts, wires: &Wires, board: Arc<OnceLock<Board>>
         observer: wires.observer.clone(),
         board,
         reply_prefixes: parts.reply_prefixes.clone(),
+        log: parts.log.clone(),
     };
     worker::<command_server::CommandServer>(
         "command_server",

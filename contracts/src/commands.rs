@@ -80,10 +80,11 @@ pub enum Verb {
     Reconcile,
     Confirm,
     Plan,
+    LogLevel,
 }
 
 impl Verb {
-    pub const ALL: [Verb; 8] = [
+    pub const ALL: [Verb; 9] = [
         Verb::Ping,
         Verb::Status,
         Verb::Actors,
@@ -92,6 +93,7 @@ impl Verb {
         Verb::Reconcile,
         Verb::Confirm,
         Verb::Plan,
+        Verb::LogLevel,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -104,6 +106,7 @@ impl Verb {
             Verb::Reconcile => "reconcile",
             Verb::Confirm => "confirm",
             Verb::Plan => "plan",
+            Verb::LogLevel => "log-level",
         }
     }
 }
@@ -164,6 +167,28 @@ pub struct PlanReply {
     pub keep: Vec<String>,
     /// References of images.
     pub pull: Vec<String>,
+}
+
+/// For how long a log filter is changed when the request does not say, in seconds.
+pub const LOG_LEVEL_FOR_S: u32 = 600;
+/// The longest time for which a log filter can be changed, in seconds: a day. It wears out the disk.
+pub const LOG_LEVEL_FOR_S_MAX: u32 = 86_400;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLevelRequest {
+    /// Targets and levels, as in `RUST_LOG`: `debug`, or `info,fleet_agent::actors=debug`.
+    pub filter: String,
+    /// 0 to [`LOG_LEVEL_FOR_S_MAX`] seconds, null is [`LOG_LEVEL_FOR_S`]; 0 brings the configured filter back.
+    #[serde(default)]
+    pub for_s: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLevelReply {
+    /// What is logged from now on.
+    pub filter: String,
+    /// When the configured filter comes back by itself.
+    pub until: Timestamp,
 }
 
 /// Reply of the verbs that begin something.

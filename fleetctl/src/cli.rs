@@ -1,5 +1,6 @@
 //! The command line.
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fleet_contracts::commands::LOG_LEVEL_FOR_S_MAX;
 use fleet_contracts::{DeploymentName, DeviceId};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -143,6 +144,14 @@ Containers and the network go; volumes stay on the device.")]
     /// Have a device compare and repair its deployments now
     #[command(after_help = "Examples:\n  fleetctl reconcile pump-7\n  fleetctl reconcile pump-7 --name web")]
     Reconcile(Reconcile),
+    /// Change what a device's agent logs, for a while
+    #[command(after_help = "Examples:
+  fleetctl log-level pump-7 debug
+  fleetctl log-level pump-7 info,fleet_agent::actors=debug --for 3600
+  fleetctl log-level pump-7 --reset
+
+The configured filter comes back by itself.")]
+    LogLevel(LogLevel),
     /// Write a completion script for a shell
     #[command(after_help = "Examples:\n  fleetctl completions bash > /etc/bash_completion.d/fleetctl")]
     Completions { shell: clap_complete::Shell },
@@ -254,6 +263,21 @@ pub struct Reconcile {
     /// This deployment only
     #[arg(long, value_name = "DEPLOYMENT")]
     pub name: Option<DeploymentName>,
+}
+
+#[derive(Debug, Args)]
+pub struct LogLevel {
+    /// The device
+    pub device: DeviceId,
+    /// Targets and levels, as in RUST_LOG
+    #[arg(required_unless_present = "reset", value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Seconds until the configured filter is back (600), a day at most
+    #[arg(long = "for", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=LOG_LEVEL_FOR_S_MAX.into()))]
+    pub for_s: Option<u32>,
+    /// The configured filter again, at once
+    #[arg(long, conflicts_with_all = ["filter", "for_s"])]
+    pub reset: bool,
 }
 
 #[cfg(test)]

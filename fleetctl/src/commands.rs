@@ -11,6 +11,7 @@ mod delete;
 mod devices;
 mod get;
 mod inventory;
+mod log_level;
 mod ping;
 mod plan;
 mod progress;
@@ -44,6 +45,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         (Command::RestartActor(restart), _) => restart_actor::run(&session, &restart).await,
         (Command::Ping(device), _) => ping::run(&session, device.id()).await,
         (Command::Inventory(device), _) => inventory::run(&session, device.id()).await,
+        (Command::LogLevel(change), _) => log_level::run(&session, &change).await,
         (Command::Reconcile(reconcile), _) => reconcile::run(&session, &reconcile).await,
     }
 }

@@ -204,3 +204,19 @@ async fn a_list_is_whole_while_devices_keep_writing() {
     assert!(!writer.is_finished());
     writer.abort();
 }
+
+#[tokio::test]
+async fn a_log_filter_is_changed_for_a_while_and_brought_back() {
+    let server = Server::start().await;
+    let device = Device::new(&server, "dev-1").await;
+    let until = "2026-01-01T00:01:00Z";
+    let asked = device.offers("log-level", Ok(json!({"filter": "debug", "until": until}))).await;
+    let text = server.fleetctl("log-level dev-1 debug --for 60").ok().await;
+    assert_eq!(text, format!("dev-1 logs debug until {until}\n"));
+    assert_eq!(asked.await.unwrap(), r#"{"filter":"debug","for_s":60}"#);
+    let asked = device.offers("log-level", Ok(json!({"filter": "info", "until": until}))).await;
+    assert_eq!(server.fleetctl("log-level dev-1 --reset").ok().await, "dev-1 logs info\n");
+    assert_eq!(asked.await.unwrap(), r#"{"filter":"info","for_s":0}"#);
+    server.fleetctl("log-level dev-1").fails(64).await;
+    server.fleetctl("log-level dev-1 debug --for 86401").fails(64).await;
+}

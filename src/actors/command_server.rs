@@ -1,15 +1,16 @@
 //! Owns: the command verbs on NATS, and the answers that were given lately.
 //! Hears: requests, the link's state, its own answers.
 //! Tells: each asker one answer; `deployments`, `heartbeat`, `reporter` what they are asked.
-//! After a crash: serves again; answers of before are not remembered.
+//! After a crash: serves again; answers of before are not remembered; what is logged is what was configured.
 use super::{Clock, Identity, LinkWatch, retry_delay, waiting_text};
-use crate::bus::{Bus, LinkState, Request, ServiceSpec};
+use crate::bus::{Bus, LinkState, Request, Responder, ServiceSpec};
 use crate::messages::command_server::{Answer, CommandServer as Message, Requests};
 use crate::messages::deployments::Deployments;
 use crate::messages::heartbeat::Heartbeat;
 use crate::messages::observer::Observer;
 use crate::messages::reporter::Reporter;
 use crate::supervision::{Address, Context, Fault, Worker};
+use crate::telemetry::LogFilter;
 use answers::{Answers, Earlier};
 use fleet_contracts::codec::Encoding;
 use fleet_contracts::commands::{CommandError, ErrorCode, Verb};
@@ -21,6 +22,7 @@ use std::time::Duration;
 use verbs::Desk;
 
 mod answers;
+mod log_level;
 mod verbs;
 
 const RETRY_CAP: Duration = Duration::from_secs(30);
@@ -45,6 +47,7 @@ pub struct Args {
     pub board: Arc<OnceLock<crate::supervision::Board>>,
     /// Only subjects that begin with one of these are answered.
     pub reply_prefixes: Vec<String>,
+    pub log: LogFilter,
 }
 
 pub struct CommandServer {
@@ -65,6 +68,8 @@ impl Worker for CommandServer {
     fn start(args: Args, ctx: &mut Context<Message>) -> Result<Self, Fault> {
         let link = LinkWatch::new(&*args.bus);
         link.next(None, ctx, Message::Link);
+        // A predecessor's timer died with it.
+        args.log.restore();
         let answers = Answers::default();
         Ok(Self { args, link, answers, busy: 0, waiting: None, serving: false, failures: 0 })
     }
@@ -82,6 +87,7 @@ impl Worker for CommandServer {
             Message::Requested(None) => self.on_not_serving("the subscription ended", ctx),
             Message::Answered { command_id, answer } => self.on_answered(command_id, answer, ctx),
             Message::RetryDue => self.serve(ctx),
+            Message::LogFilterDue => self.on_log_filter_due(),
         }
         Ok(())
     }
@@ -164,7 +170,7 @@ impl CommandServer {
         let now = self.args.clock.now();
         match self.answers.earlier(command_id.as_deref(), request.verb, &request.payload, now) {
             Earlier::None => self.work(encoding, command_id, request, ctx),
-            Earlier::Answered(answer) => respond(answer, request, ctx),
+            Earlier::Answered(answer) => respond(answer, None, request.responder, ctx),
             Earlier::Working => {
                 refuse(ErrorCode::NotReady, "this command is being carried out", encoding, request, ctx)
             }
@@ -187,6 +193,10 @@ impl CommandServer {
             tracing::info!(verb = verb.as_str(), command_id, reply_to, "command");
         }
         let desk = Desk { args: self.args.clone(), encoding, command_id: command_id.clone() };
+        if verb == Verb::LogLevel {
+            let answer = self.change_log(&desk, &payload, ctx);
+            return respond(answer, command_id, responder, ctx);
+        }
         ctx.spawn(format!("answering {}", verb.as_str()), async move {
             let (responder, answer) = desk.answer(verb, &payload, responder).await;
             if let Some(responder) = responder {
@@ -219,13 +229,18 @@ fn read(mut requests: Requests, ctx: &mut Context<Message>) {
 
 fn refuse(code: ErrorCode, text: &str, encoding: Encoding, request: Request, ctx: &mut Context<Message>) {
     let answer = verbs::failed(encoding, &CommandError::new(code, text));
-    respond(answer, request, ctx);
+    respond(answer, None, request.responder, ctx);
 }
 
-fn respond(answer: Answer, request: Request, ctx: &mut Context<Message>) {
+fn respond(
+    answer: Answer,
+    command_id: Option<String>,
+    responder: Box<dyn Responder>,
+    ctx: &mut Context<Message>,
+) {
     ctx.background(async move {
-        let _ = request.responder.respond(answer.body.clone(), answer.error.clone()).await;
-        Message::Answered { command_id: None, answer }
+        let _ = responder.respond(answer.body.clone(), answer.error.clone()).await;
+        Message::Answered { command_id, answer }
     });
 }
 

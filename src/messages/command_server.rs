@@ -17,6 +17,8 @@ pub enum CommandServer {
         answer: Answer,
     },
     RetryDue,
+    /// The time of a changed log filter is over.
+    LogFilterDue,
 }
 
 /// A reply's body, and the error that its headers tell of.

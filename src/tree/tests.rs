@@ -18,6 +18,7 @@ fn parts() -> Parts {
         labels: BTreeMap::new(),
         config_digest: String::new(),
         reply_prefixes: vec!["_INBOX.".into()],
+        log: crate::telemetry::LogFilter::new(None).0,
         heartbeat_every: Duration::from_secs(30),
         reconcile_every: Duration::from_secs(30),
         clock_synced: || true,

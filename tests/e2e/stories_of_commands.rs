@@ -100,6 +100,8 @@ async fn refused_commands_say_why_and_a_command_acts_once_per_id() {
         ("confirm", json!({"removals": ["web"]}), 409),
         ("confirm", json!({"removals": ["absent"]}), 404),
         ("confirm", json!({}), 400),
+        ("log-level", json!({"filter": "loud=er"}), 400),
+        ("log-level", json!({"filter": "info", "for_s": 86_401}), 400),
     ];
     for (verb, request, code) in refusals {
         let answer = both(&device, verb, request.clone()).await;

@@ -117,6 +117,7 @@ fn parts(
         labels: BTreeMap::new(),
         config_digest: "c".into(),
         reply_prefixes: vec!["_INBOX.".into()],
+        log: fleet_agent::telemetry::LogFilter::new(None).0,
         heartbeat_every: seconds(30),
         reconcile_every: TICK,
         clock_synced: || true,

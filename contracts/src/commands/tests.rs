@@ -55,7 +55,17 @@ fn every_verb_is_offered_under_its_documented_word() {
     let words = Verb::ALL.map(Verb::as_str);
     assert_eq!(
         words,
-        ["ping", "status", "actors", "actor-restart", "inventory", "reconcile", "confirm", "plan"]
+        [
+            "ping",
+            "status",
+            "actors",
+            "actor-restart",
+            "inventory",
+            "reconcile",
+            "confirm",
+            "plan",
+            "log-level"
+        ]
     );
     assert_eq!(words, Verb::ALL.map(|verb| verb.to_string()));
 }

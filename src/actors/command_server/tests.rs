@@ -3,16 +3,23 @@ use crate::actors::tests::{Heard, identity, probe, run, settle, web};
 use crate::bus::fake::{FakeBus, Reply};
 use crate::messages::deployments::Question;
 use crate::supervision::worker;
-use fleet_contracts::commands::Verb;
+use fleet_contracts::Timestamp;
+use fleet_contracts::commands::{LogLevelReply, Verb};
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::Layer;
 
 struct Counter {
     bus: FakeBus,
     deployments: Heard<Deployments>,
+    log: Layer<Targets, Registry>,
 }
 
 /// `deployments` hears what it is asked, and answers nothing.
 async fn counter(prefix: &str) -> Counter {
     let (bus, deployments) = (FakeBus::new(), Address::new());
+    let (log, layer, _) = LogFilter::new(None);
     let (child, heard) = probe("deployments", &deployments);
     let args = Args {
         identity: identity(),
@@ -24,11 +31,12 @@ async fn counter(prefix: &str) -> Counter {
         reporter: Address::new(),
         board: Arc::default(),
         reply_prefixes: vec![prefix.into()],
+        log,
     };
     bus.connect();
     run(vec![child, worker::<CommandServer>("command_server", "", args, Address::new())]).await;
     settle().await;
-    Counter { bus, deployments: heard }
+    Counter { bus, deployments: heard, log: layer }
 }
 
 fn code(reply: Option<Reply>) -> Option<u16> {
@@ -91,4 +99,40 @@ async fn many_requests_that_hang_do_not_pile_up_and_the_rest_is_answered() {
         assert!(request.await.unwrap().is_some());
     }
     assert_eq!(code(ping.await.unwrap()), None);
+}
+
+/// Whether a line of that level would be logged now.
+fn logs_debug(log: &tracing::Dispatch) -> bool {
+    tracing::dispatcher::with_default(log, || tracing::enabled!(tracing::Level::DEBUG))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_log_filter_comes_back_by_itself() {
+    let counter = counter("_INBOX.").await;
+    let lines = tracing_subscriber::Layer::with_filter(
+        tracing_subscriber::fmt::layer().with_writer(std::io::sink),
+        counter.log,
+    );
+    let log = tracing::Dispatch::new(tracing_subscriber::registry().with(lines));
+    let ask = async |body: &str| counter.bus.request(Verb::LogLevel, body.to_owned()).await;
+    assert!(!logs_debug(&log));
+    let reply = ask(r#"{"filter": "debug", "for_s": 60}"#).await.unwrap();
+    let reply: LogLevelReply = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(reply.filter, "debug");
+    assert!((58..=61).contains(&(reply.until.unix_seconds() - Timestamp::now().unix_seconds())));
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    assert!(logs_debug(&log));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(!logs_debug(&log));
+
+    for refused in [r#"{"filter": "louder=x"}"#, "{}", r#"{"filter": "debug", "for_s": 86401}"#] {
+        assert_eq!(code(ask(refused).await), Some(400), "{refused}");
+        assert!(!logs_debug(&log), "{refused}");
+    }
+    ask(r#"{"filter": "debug"}"#).await;
+    assert!(logs_debug(&log));
+    let back: LogLevelReply =
+        serde_json::from_slice(&ask(r#"{"filter": "debug", "for_s": 0}"#).await.unwrap().body).unwrap();
+    assert!(back.filter.contains("info"), "{}", back.filter);
+    assert!(!logs_debug(&log));
 }

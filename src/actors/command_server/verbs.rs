@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 
 mod plan;
 
-type Result<T> = std::result::Result<T, CommandError>;
+pub(super) type Result<T> = std::result::Result<T, CommandError>;
 
 /// Whether a verb changes anything; those that do are logged with who asked.
 pub fn acts(verb: Verb) -> bool {
     match verb {
-        Verb::ActorRestart | Verb::Reconcile | Verb::Confirm => true,
+        Verb::ActorRestart | Verb::Reconcile | Verb::Confirm | Verb::LogLevel => true,
         Verb::Ping | Verb::Status | Verb::Actors | Verb::Inventory | Verb::Plan => false,
     }
 }
@@ -71,7 +71,7 @@ impl Desk {
         (Some(responder), self.finish(answer))
     }
 
-    fn finish(&self, answer: Result<Vec<u8>>) -> Answer {
+    pub(super) fn finish(&self, answer: Result<Vec<u8>>) -> Answer {
         match answer {
             Ok(body) => Answer { body: Bytes::from(body), error: None },
             Err(error) => failed(self.encoding, &error),
@@ -87,18 +87,20 @@ impl Desk {
             Verb::Reconcile => self.encode(&self.reconcile(self.decode(payload)?).await?),
             Verb::Confirm => self.encode(&self.confirm(self.decode(payload)?).await?),
             Verb::Plan => self.encode(&self.plan(self.decode(payload)?).await?),
-            Verb::ActorRestart => Err(CommandError::new(ErrorCode::BadRequest, "answered elsewhere")),
+            Verb::ActorRestart | Verb::LogLevel => {
+                Err(CommandError::new(ErrorCode::BadRequest, "answered elsewhere"))
+            }
         }
     }
 
-    fn encode<T: Serialize>(&self, reply: &T) -> Result<Vec<u8>> {
+    pub(super) fn encode<T: Serialize>(&self, reply: &T) -> Result<Vec<u8>> {
         let failed =
             |error| CommandError::new(ErrorCode::NotReady, format!("cannot write the reply: {error}"));
         self.encoding.encode(reply).map_err(failed)
     }
 
     /// An empty request is one without fields.
-    fn decode<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T> {
+    pub(super) fn decode<T: DeserializeOwned>(&self, payload: &[u8]) -> Result<T> {
         let payload = if payload.is_empty() { b"{}" } else { payload };
         self.encoding
             .decode(payload)
