@@ -262,6 +262,7 @@ fn reason(cause: Cause) -> &'static str {
         Cause::Unused => "it was prepared and is no longer wanted",
         Cause::Unfinished => "its making was cut off and it lacks its files",
         Cause::Unhealthy => "its health check fails",
+        Cause::HalfStopped => "somebody began to stop it, and that came to no end",
     }
 }
 

@@ -8,7 +8,7 @@ use crate::messages::deployments::{Deployments, RuntimeNews};
 use crate::messages::observer::{Hints, Observation, Observer as Message, Survey};
 use crate::messages::reconcilers::{Blinded, Reconciler};
 use crate::messages::reporter::Reporter;
-use crate::runtime::{ContainerRuntime, Hint, RuntimeError};
+use crate::runtime::{ContainerRuntime, ErrorKind, Hint, RuntimeError};
 use crate::supervision::{Address, Context, Fault, Keyed, Reply, TaskId, Worker};
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
@@ -24,6 +24,9 @@ const HINTS_RETRY: Duration = Duration::from_secs(10);
 /// Our own operations cause most hints, several each: they are looked at together. A death does not
 /// wait for this, it is heard from the process itself.
 const HINTS_GATHERED: Duration = Duration::from_millis(500);
+
+/// Who asks what a document would change waits for 10 s; later nobody hears it.
+const SURVEY_WITHIN: Duration = Duration::from_secs(9);
 
 #[derive(Clone)]
 pub struct Args {
@@ -117,7 +120,8 @@ impl Observer {
     ) {
         let runtime = self.args.runtime.clone();
         ctx.spawn(format!("surveying {deployment}"), async move {
-            reply.send(survey(&*runtime, &deployment, images).await);
+            let surveyed = tokio::time::timeout(SURVEY_WITHIN, survey(&*runtime, &deployment, images)).await;
+            reply.send(surveyed.unwrap_or_else(|_| Err(no_survey(&deployment))));
             Message::Surveyed
         });
     }
@@ -280,7 +284,7 @@ impl Observer {
 fn processes(containers: &[Container]) -> impl Iterator<Item = (Process, &DeploymentName)> {
     containers.iter().filter_map(|container| match container.status {
         Status::Running(process) => Some((process, &container.deployment)),
-        Status::Created | Status::Stopping | Status::Ended { .. } | Status::Exited { .. } => None,
+        Status::Created | Status::Stopping(_) | Status::Ended { .. } | Status::Exited { .. } => None,
         Status::Lying | Status::Paused | Status::Busy => None,
     })
 }
@@ -292,6 +296,15 @@ fn read_hint(mut hints: Hints, ctx: &mut Context<Message>) {
             Some(Err(_)) | None => Message::Hinted(None),
         }
     });
+}
+
+fn no_survey(deployment: &DeploymentName) -> RuntimeError {
+    RuntimeError {
+        operation: "survey",
+        object: deployment.to_string(),
+        kind: ErrorKind::Timeout,
+        message: format!("no answer within {} s", SURVEY_WITHIN.as_secs()),
+    }
 }
 
 async fn survey(

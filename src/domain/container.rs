@@ -37,8 +37,9 @@ pub enum Status {
     Created,
     /// Podman says running, and the process is there.
     Running(Process),
-    /// Somebody's stop is under way: it must not be removed now (podman 4.3.1 would leak the process).
-    Stopping,
+    /// Somebody's stop is under way, and its process is there: it must not be removed now (podman 4.3.1 would leak
+    /// the process).
+    Stopping(Process),
     /// Its process ended, and the runtime has not cleaned up after it. It can be started again at once; a
     /// successor cannot: the network of this one still stands, and its end would cut off the successor's ports.
     Ended {
@@ -58,7 +59,7 @@ pub enum Status {
 impl Status {
     pub fn is_alive(self) -> bool {
         match self {
-            Self::Running(_) | Self::Stopping | Self::Paused | Self::Busy => true,
+            Self::Running(_) | Self::Stopping(_) | Self::Paused | Self::Busy => true,
             Self::Created | Self::Ended { .. } | Self::Exited { .. } | Self::Lying => false,
         }
     }
@@ -67,7 +68,7 @@ impl Status {
     pub fn made_way(self) -> bool {
         match self {
             Self::Created | Self::Exited { .. } | Self::Lying => true,
-            Self::Running(_) | Self::Stopping | Self::Ended { .. } | Self::Paused | Self::Busy => false,
+            Self::Running(_) | Self::Stopping(_) | Self::Ended { .. } | Self::Paused | Self::Busy => false,
         }
     }
 
@@ -75,7 +76,7 @@ impl Status {
     pub fn exit_code(self) -> Option<i64> {
         match self {
             Self::Ended { code } | Self::Exited { code } => Some(code),
-            Self::Created | Self::Running(_) | Self::Stopping => None,
+            Self::Created | Self::Running(_) | Self::Stopping(_) => None,
             Self::Lying | Self::Paused | Self::Busy => None,
         }
     }

@@ -157,7 +157,7 @@ impl Memory {
                 self.seen_dead(main, now, dice);
             }
             Status::Busy => self.seen_busy(now),
-            Status::Stopping | Status::Paused => {}
+            Status::Stopping(_) | Status::Paused => {}
         }
         if main.status != Status::Busy {
             self.busy_since = None;

@@ -65,6 +65,8 @@ pub struct Picture {
     network: Backoff,
     network_trouble: Option<Trouble>,
     blinded: Option<Blinded>,
+    /// Since when somebody is seen to stop a container.
+    stops: BTreeMap<ContainerId, Moment>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +102,7 @@ impl Picture {
             network: Backoff::default(),
             network_trouble: None,
             blinded: None,
+            stops: BTreeMap::new(),
         }
     }
 
@@ -160,6 +163,7 @@ impl Picture {
                 self.containers.insert(container.id.clone(), container);
             }
         }
+        self.note_stops(now);
         self.forget_empty_slots();
         let services: Vec<ServiceName> = self.slots.keys().cloned().collect();
         for service in services {
@@ -288,7 +292,7 @@ impl Picture {
         if held || slot.unsure || self.busy.contains_key(&Lane::Slot(name.clone())) {
             return Step::Wait(None);
         }
-        let step = self.plan(name, &slot.memory, now);
+        let step = self.end_a_stop(name, self.plan(name, &slot.memory, now), now);
         match &step {
             Step::Do(action) if about(action) == About::Clearing => {
                 slot.memory.clearing_waits(now).map_or(step, Step::Wait)
@@ -377,6 +381,7 @@ mod health;
 mod lane;
 mod outcomes;
 mod secrets;
+mod stops;
 mod telling;
 mod words;
 

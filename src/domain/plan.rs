@@ -80,6 +80,8 @@ pub enum Cause {
     Unfinished,
     /// Its health check fails: it is started again.
     Unhealthy,
+    /// Somebody began to stop it, and the stop does not come to its end.
+    HalfStopped,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +181,7 @@ fn clear(container: &Container, cause: Cause) -> Step {
         // Frozen, it would hear no stop signal.
         Status::Paused => Step::Do(Action::Unpause(id)),
         // Somebody else is at it: podman 4.3.1 loses the process when a stopping one is removed.
-        Status::Stopping | Status::Busy => Step::Wait(None),
+        Status::Stopping(_) | Status::Busy => Step::Wait(None),
     }
 }
 
@@ -303,7 +305,7 @@ impl Slot<'_> {
                 Some(leftover) => clear(leftover, Cause::Dead),
                 None => Step::Done(Rest::Running),
             },
-            Status::Stopping | Status::Busy => Step::Wait(None),
+            Status::Stopping(_) | Status::Busy => Step::Wait(None),
             Status::Paused => Step::Do(Action::Unpause(main.id.clone())),
             Status::Lying => clear(main, Cause::Dead),
             Status::Created if !self.gate.may_begin => match self.view.others.first() {

@@ -100,7 +100,7 @@ pub fn services_of(
 fn phase_of(shown: Option<&Container>) -> ServicePhase {
     match shown.map(|container| container.status) {
         Some(Status::Running(_)) => ServicePhase::Running,
-        Some(Status::Stopping) => ServicePhase::Stopping,
+        Some(Status::Stopping(_)) => ServicePhase::Stopping,
         Some(Status::Ended { .. } | Status::Exited { .. } | Status::Lying) => ServicePhase::Exited,
         Some(Status::Paused | Status::Busy) => ServicePhase::Starting,
         // Nobody starts it.

@@ -110,6 +110,14 @@ impl FakeRuntime {
         self.world.change(|state| state.with(name, |found| found.status = status));
     }
 
+    /// Somebody sent its stop signal, and calls it `stopping` until it ends.
+    pub fn being_stopped(&self, name: &str) {
+        let stopping = |process: Option<Process>| process.map(Status::Stopping);
+        self.world.change(|state| {
+            state.with(name, |found| found.status = stopping(found.process).unwrap_or(found.status));
+        });
+    }
+
     /// What the container of this name says last.
     pub fn says(&self, name: &str, words: &str) {
         self.world.change(|state| state.words.insert(name.into(), words.into()));

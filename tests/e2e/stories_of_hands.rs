@@ -205,3 +205,38 @@ async fn a_host_path_that_is_not_there_is_refused_and_not_made() {
     std::fs::create_dir(&path).unwrap();
     device.running("web", revision).await;
 }
+
+mod long {
+    use super::*;
+    use crate::documents::script;
+
+    #[tokio::test]
+    async fn a_stop_whose_client_was_killed_is_brought_to_its_end_and_the_container_runs_again() {
+        let device = Device::new().await;
+        let strict = json!({"grace_period_s": 1});
+        let document = json!({"type": "PodmanV0",
+            "data": {"services": [script("a", "trap '' TERM; sleep 86400 & wait; sleep 86400"), steady("b")],
+                "lifecycle": strict}});
+        let revision = device.apply("web", document.to_string().into_bytes()).await;
+        let before = device.lives();
+        let mut stop = device.world.podman_command(&["stop", "--time=600", "fleet-web.a"]);
+        let mut client = stop.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let word = |word: &'static str| {
+            let device = &device;
+            async move || {
+                let inspect = ["inspect", "--format={{.State.Status}}", "fleet-web.a"];
+                let said = device.world.podman_command(&inspect).output().unwrap().stdout;
+                let said = String::from_utf8(said).unwrap();
+                if said.trim() == word { Ok(()) } else { Err(format!("it is {said:?}")) }
+            }
+        };
+        device.eventually("podman calls it stopping", word("stopping")).await;
+        client.kill().unwrap();
+        client.wait().unwrap();
+        device.eventually("it runs again", word("running")).await;
+        device.running("web", revision).await;
+        let after = device.lives();
+        assert_ne!(after["fleet-web.a"], before["fleet-web.a"]);
+        assert_eq!(after["fleet-web.b"], before["fleet-web.b"]);
+    }
+}

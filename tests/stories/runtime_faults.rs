@@ -146,9 +146,22 @@ async fn a_container_that_somebody_else_stops_is_left_until_it_has_stopped() {
     let story = Story::begin().await;
     story.apply_and_run("web", demo("demo:1")).await;
     story.runtime.clear_journal();
-    story.runtime.set_status("fleet-web.a", Status::Stopping);
-    story.always(3 * TICK, "hands off", |s| s.runtime.journal().is_empty()).await;
+    story.runtime.being_stopped("fleet-web.a");
+    story.always(TICK, "hands off", |s| s.runtime.journal().is_empty()).await;
     story.runtime.exit("fleet-web.a", 0);
+    story.until("it runs again", |s| s.runtime.pid("fleet-web.a").is_some()).await;
+    assert_eq!(story.runtime.journal(), ["start fleet-web.a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_nobody_brings_to_its_end_is_ended_after_the_grace_period_and_not_before() {
+    let story = Story::begin().await;
+    story.runtime.add_image_with("deaf:1", Program::deaf());
+    story.apply_and_run("web", demo("deaf:1")).await;
+    story.runtime.clear_journal();
+    story.runtime.being_stopped("fleet-web.a");
+    // The grace period of the document's default is 30 s.
+    story.always(seconds(39), "hands off", |s| s.runtime.journal().is_empty()).await;
     story.until("it runs again", |s| s.runtime.pid("fleet-web.a").is_some()).await;
 }
 

@@ -5,10 +5,10 @@ use crate::messages::deployments::Question;
 use crate::supervision::worker;
 use fleet_contracts::Timestamp;
 use fleet_contracts::commands::{LogLevelReply, Verb};
-use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::Layer;
+use tracing_subscriber::{Layer as _, Registry, fmt};
 
 struct Counter {
     bus: FakeBus,
@@ -101,38 +101,34 @@ async fn many_requests_that_hang_do_not_pile_up_and_the_rest_is_answered() {
     assert_eq!(code(ping.await.unwrap()), None);
 }
 
-/// Whether a line of that level would be logged now.
-fn logs_debug(log: &tracing::Dispatch) -> bool {
-    tracing::dispatcher::with_default(log, || tracing::enabled!(tracing::Level::DEBUG))
+fn logs_debug() -> bool {
+    tracing::enabled!(tracing::Level::DEBUG)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_log_filter_comes_back_by_itself() {
     let counter = counter("_INBOX.").await;
-    let lines = tracing_subscriber::Layer::with_filter(
-        tracing_subscriber::fmt::layer().with_writer(std::io::sink),
-        counter.log,
-    );
-    let log = tracing::Dispatch::new(tracing_subscriber::registry().with(lines));
+    let lines = fmt::layer().with_writer(std::io::sink).with_filter(counter.log);
+    let _logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
     let ask = async |body: &str| counter.bus.request(Verb::LogLevel, body.to_owned()).await;
-    assert!(!logs_debug(&log));
+    assert!(!logs_debug());
     let reply = ask(r#"{"filter": "debug", "for_s": 60}"#).await.unwrap();
     let reply: LogLevelReply = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(reply.filter, "debug");
     assert!((58..=61).contains(&(reply.until.unix_seconds() - Timestamp::now().unix_seconds())));
     tokio::time::sleep(Duration::from_secs(59)).await;
-    assert!(logs_debug(&log));
+    assert!(logs_debug());
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert!(!logs_debug(&log));
+    assert!(!logs_debug());
 
     for refused in [r#"{"filter": "louder=x"}"#, "{}", r#"{"filter": "debug", "for_s": 86401}"#] {
         assert_eq!(code(ask(refused).await), Some(400), "{refused}");
-        assert!(!logs_debug(&log), "{refused}");
+        assert!(!logs_debug(), "{refused}");
     }
     ask(r#"{"filter": "debug"}"#).await;
-    assert!(logs_debug(&log));
+    assert!(logs_debug());
     let back: LogLevelReply =
         serde_json::from_slice(&ask(r#"{"filter": "debug", "for_s": 0}"#).await.unwrap().body).unwrap();
     assert!(back.filter.contains("info"), "{}", back.filter);
-    assert!(!logs_debug(&log));
+    assert!(!logs_debug());
 }

@@ -137,22 +137,26 @@ async fn unpause(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
 }
 
 /// Signal, wait for the process itself, kill. Not podman's own stop: its stops and removes share a
-/// pool of slots, so that a few slow ones would delay every other.
+/// pool of slots, so that a few slow ones would delay every other. One that somebody else is stopping has had
+/// its signal: it gets the same time, whatever became of who sent it.
 pub async fn stop(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Outcome {
-    let process = match life(runtime, id).await? {
-        Life::Alive(process) => process,
+    let (process, is_asked) = match life(runtime, id).await? {
+        Life::Alive(process) => (process, false),
+        Life::Stopping(process) => (process, true),
         Life::Ended { code } => return Ok(Effect::Stopped { id: id.clone(), code }),
         Life::Gone => return Ok(Effect::Removed(id.clone())),
     };
     let settings = runtime.stop_settings(id).await.map_err(failure)?;
-    runtime.signal(id, &settings.signal).await.map_err(failure)?;
+    if !is_asked {
+        runtime.signal(id, &settings.signal).await.map_err(failure)?;
+    }
     if timeout(settings.grace, runtime.death(process)).await.is_err() {
         kill(runtime, id, process, &settings).await?;
     }
     match life(runtime, id).await? {
         Life::Ended { code } => Ok(Effect::Stopped { id: id.clone(), code }),
         Life::Gone => Ok(Effect::Removed(id.clone())),
-        Life::Alive(_) => {
+        Life::Alive(_) | Life::Stopping(_) => {
             let message =
                 format!("container {} was started by somebody while it stopped", short(id.as_str()));
             Err(Failure::Unknown { code: Code::Timeout, message })
@@ -194,7 +198,11 @@ async fn check(
 
 enum Life {
     Alive(Process),
-    Ended { code: i64 },
+    /// Somebody's stop of it is under way.
+    Stopping(Process),
+    Ended {
+        code: i64,
+    },
     Gone,
 }
 
@@ -202,11 +210,12 @@ async fn life(runtime: &dyn ContainerRuntime, id: &ContainerId) -> Result<Life, 
     let Some(container) = see(runtime, id).await? else { return Ok(Life::Gone) };
     match container.status {
         Status::Running(process) => Ok(Life::Alive(process)),
+        Status::Stopping(process) => Ok(Life::Stopping(process)),
         // `holder` waits for the cleanup, as far as one comes.
         Status::Ended { code } | Status::Exited { code } => Ok(Life::Ended { code }),
         // The process is gone, its exit code lost: 137 is what a kill leaves.
         Status::Created | Status::Lying => Ok(Life::Ended { code: 137 }),
-        Status::Stopping | Status::Paused | Status::Busy => {
+        Status::Paused | Status::Busy => {
             let message = format!("somebody else works on container {}", short(id.as_str()));
             Err(Failure::Unknown { code: Code::Timeout, message })
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::container::Process;
 use fleet_contracts::names::Role;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ fn a_crash_loop_that_seems_over_asks_for_one_look_and_no_alarm_in_the_past() {
     for _ in 0..3 {
         start(&mut picture, Status::Exited { code: 1 });
     }
-    start(&mut picture, Status::Running(crate::domain::container::Process { pid: 1, start_ticks: 1 }));
+    start(&mut picture, Status::Running(Process { pid: 1, start_ticks: 1 }));
     let wake_at = |now| picture.wake_at(&picture.steps(now), now);
     assert_eq!((wake_at(at(3)), picture.wants_a_look(at(3))), (Some(at(12)), false));
     assert_eq!((wake_at(at(12)), picture.wants_a_look(at(12))), (None, true));
@@ -160,4 +161,21 @@ fn trouble_with_an_operation_that_happened_all_the_same_ends_with_the_look() {
     let container = container(&picture, Status::Created);
     picture.observed(at(3), vec![container], at(3), EVEN);
     assert_eq!(picture.slot(&service()).memory.trouble, None);
+}
+
+#[test]
+fn a_stop_that_somebody_began_is_left_alone_for_a_while_and_brought_to_its_end_then() {
+    let mut picture = picture();
+    let process = Process { pid: 1, start_ticks: 1 };
+    let stopping = container(&picture, Status::Stopping(process));
+    picture.observed(at(20), vec![stopping.clone()], at(20), EVEN);
+    assert_eq!(picture.steps(at(20)), [(service(), Step::Wait(Some(at(30))))]);
+    picture.observed(at(29), vec![stopping.clone()], at(29), EVEN);
+    assert_eq!(picture.steps(at(29)), [(service(), Step::Wait(Some(at(30))))]);
+    let stop = Action::Stop { id: stopping.id.clone(), cause: Cause::HalfStopped };
+    assert_eq!(picture.steps(at(30)), [(service(), Step::Do(stop))]);
+    // It was started again, and another stop of it begins.
+    picture.observed(at(31), vec![container(&picture, Status::Running(process))], at(31), EVEN);
+    picture.observed(at(40), vec![stopping], at(40), EVEN);
+    assert_eq!(picture.steps(at(40)), [(service(), Step::Wait(Some(at(50))))]);
 }

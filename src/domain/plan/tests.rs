@@ -116,7 +116,10 @@ fn a_container_that_podman_wrongly_calls_running_is_removed_and_made_anew() {
 
 #[test]
 fn a_container_that_somebody_is_stopping_is_not_touched() {
-    let view = View { main: Some(container("a", "new", Status::Stopping)), ..View::default() };
+    let view = View {
+        main: Some(container("a", "new", Status::Stopping(Process { pid: 7, start_ticks: 7 }))),
+        ..View::default()
+    };
     assert_eq!(step(&target("new"), &view), Step::Wait(None));
     assert_eq!(vacate(&view, Cause::Removed), Step::Wait(None));
 }

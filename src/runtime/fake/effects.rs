@@ -65,7 +65,7 @@ impl State {
         match found.status {
             // Podman answers success and does nothing, in both cases.
             Status::Running(_) | Status::Lying => return Ok(()),
-            Status::Stopping | Status::Paused | Status::Busy => {
+            Status::Stopping(_) | Status::Paused | Status::Busy => {
                 return Err((ErrorKind::Refused, "must be in Created or Stopped state to be started".into()));
             }
             Status::Created | Status::Ended { .. } | Status::Exited { .. } => {}

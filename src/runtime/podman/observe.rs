@@ -15,15 +15,22 @@ use memory::{Facts, Memory};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 mod memory;
 
-/// Inspects at once: podman takes a lock per container and a device has few cores.
+/// Inspects at once of those that a list or a look asks for: podman takes a lock per container and a device has few
+/// cores.
 const CONCURRENT: usize = 4;
+/// How long one of them keeps its turn: those that hang must not keep the others waiting.
+const TURN: Duration = Duration::from_secs(1);
+/// How long all inspects of a list or a look may take together. What podman has not described by then is told as
+/// unreadable; what it has, is told now.
+const TOGETHER: Duration = Duration::from_secs(30);
 /// How long podman may say `running` of a process that is gone before that is a lie: conmon writes
 /// the exit file, and its clean-up command runs, some hundred milliseconds after a death.
 const GRACE: Duration = Duration::from_secs(2);
@@ -39,6 +46,14 @@ enum Until {
     Ended,
     /// What it used is free again.
     CleanedUp,
+}
+
+/// Whether an inspect is one of many.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Asked for one container: an operation waits for it.
+    Own,
+    Shared,
 }
 
 const COMPAT_LIST: &str = "/containers/json";
@@ -163,13 +178,22 @@ impl Observer {
     /// The true status of one container, waiting out the moment in which podman does not know yet
     /// of a death. None when it does not exist.
     pub(super) async fn examine(&self, id: &ContainerId) -> Result<Option<Facts>, Failure> {
-        self.examine_until(Until::CleanedUp, id).await
+        self.examine_until(Until::CleanedUp, Turn::Own, id).await
     }
 
-    async fn examine_until(&self, enough: Until, id: &ContainerId) -> Result<Option<Facts>, Failure> {
+    async fn examine_until(
+        &self,
+        enough: Until,
+        turn: Turn,
+        id: &ContainerId,
+    ) -> Result<Option<Facts>, Failure> {
         let (until, mut pause) = (Instant::now() + GRACE, FIRST_PAUSE);
         loop {
-            let answer = match self.inspect(id.as_str()).await {
+            let inspected = match turn {
+                Turn::Own => self.inspect(id.as_str()).await,
+                Turn::Shared => self.in_turn(self.inspect(id.as_str())).await,
+            };
+            let answer = match inspected {
                 Ok(answer) => answer,
                 Err(failure) if failure.is_not_found() => return Ok(None),
                 Err(failure) if is_half_removed(&failure) => return self.half_removed(id, failure).await,
@@ -216,7 +240,7 @@ impl Observer {
             Word::Stopped => Some(Status::Ended { code: state.exit_code }),
             Word::Exited => Some(Status::Exited { code: state.exit_code }),
             Word::Running => process.map(Status::Running),
-            Word::Stopping => process.map(|_| Status::Stopping),
+            Word::Stopping => process.map(Status::Stopping),
             Word::Paused => process.map(|_| Status::Paused),
             // A removal that podman's end cut off stays `removing` for ever; without a process it can
             // be done again.
@@ -283,12 +307,11 @@ impl Observer {
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Answer<Inspected>, Failure> {
-        let _slot = self.inspects.acquire().await.map_err(|_| Failure::Refused("shutting down"))?;
         self.get(&format!("/containers/{}/json", encoded(id_or_name))).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Failure> {
-        tokio::time::timeout(SHORT, wire::get(&self.socket, path)).await.unwrap_or(Err(Failure::Deadline))
+        timeout(SHORT, wire::get(&self.socket, path)).await.unwrap_or(Err(Failure::Deadline))
     }
 
     async fn examine_all(
@@ -296,11 +319,26 @@ impl Observer {
         drafts: Vec<Draft>,
         enough: Until,
     ) -> Vec<(Draft, Result<Option<Facts>, Failure>)> {
+        let until = Instant::now() + TOGETHER;
         join_all(drafts.into_iter().map(async |draft| {
-            let facts = self.examine_until(enough, &draft.id).await;
-            (draft, facts)
+            let examined = timeout_at(until, self.examine_until(enough, Turn::Shared, &draft.id)).await;
+            (draft, examined.unwrap_or(Err(Failure::Deadline)))
         }))
         .await
+    }
+
+    /// Waits for its turn, and goes on without it when it takes long.
+    async fn in_turn<T>(&self, request: impl Future<Output = T>) -> T {
+        // It is never closed; without it there would only be more at once.
+        let slot = self.inspects.acquire().await;
+        let mut request = pin!(request);
+        match timeout(TURN, &mut request).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                drop(slot);
+                request.await
+            }
+        }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

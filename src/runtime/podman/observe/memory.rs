@@ -63,7 +63,7 @@ impl Memory {
                     && before.start_ticks != process.start_ticks
             }
             Status::Lying => facts.started_at == started_at && facts.pid == process.pid,
-            Status::Created | Status::Stopping | Status::Ended { .. } | Status::Exited { .. } => false,
+            Status::Created | Status::Stopping(_) | Status::Ended { .. } | Status::Exited { .. } => false,
             Status::Paused | Status::Busy => false,
         })
     }

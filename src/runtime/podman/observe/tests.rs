@@ -72,3 +72,44 @@ fn an_exit_code_that_changed_is_looked_up_again() {
     assert_eq!(observer.remembered(&row("Exited (3) 2 minutes ago")), Some(facts));
     assert_eq!(observer.remembered(&row("Exited (4) 1 second ago")), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn inspects_that_hang_keep_no_other_waiting_for_more_than_their_turns() {
+    let observer = observer();
+    let hanging = join_all((0..10 * CONCURRENT).map(|_| observer.in_turn(std::future::pending::<()>())));
+    let answered = async {
+        // Behind all of them.
+        tokio::task::yield_now().await;
+        observer.in_turn(std::future::ready(())).await;
+    };
+    tokio::select! {
+        biased;
+        _ = hanging => unreachable!("they hang"),
+        came = timeout(11 * TURN, answered) => came.expect("its turn comes"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_podman_that_describes_no_container_holds_up_a_list_for_half_a_minute_and_hides_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("podman.sock");
+    // Connections are made, and nobody ever answers.
+    let _silent = tokio::net::UnixListener::bind(&socket).expect("a socket");
+    let observer = Observer::new("d1".parse().expect("valid"), socket);
+    let draft = |n: usize| Draft {
+        id: ContainerId::new(&n.to_string()),
+        name: format!("fleet-web.s{n}"),
+        identity: Identity {
+            deployment: "web".parse().expect("valid"),
+            service: format!("s{n}").parse().expect("valid"),
+            digest: None,
+            secrets: None,
+            depends_on: vec![],
+        },
+    };
+    let begun = Instant::now();
+    let examined = observer.examine_all((0..200).map(draft).collect(), Until::CleanedUp).await;
+    assert_eq!(begun.elapsed().as_secs(), TOGETHER.as_secs());
+    assert_eq!(examined.len(), 200);
+    assert!(examined.iter().all(|(_, facts)| matches!(facts, Err(Failure::Deadline))));
+}
