@@ -208,16 +208,13 @@ async fn a_host_path_that_is_not_there_is_refused_and_not_made() {
 
 mod long {
     use super::*;
-    use crate::documents::script;
+    use crate::documents::{script, with_lifecycle};
 
     #[tokio::test]
     async fn a_stop_whose_client_was_killed_is_brought_to_its_end_and_the_container_runs_again() {
         let device = Device::new().await;
-        let strict = json!({"grace_period_s": 1});
-        let document = json!({"type": "PodmanV0",
-            "data": {"services": [script("a", "trap '' TERM; sleep 86400 & wait; sleep 86400"), steady("b")],
-                "lifecycle": strict}});
-        let revision = device.apply("web", document.to_string().into_bytes()).await;
+        let services = [script("a", "trap '' TERM; sleep 86400"), steady("b")];
+        let revision = device.apply("web", with_lifecycle(&services, json!({"grace_period_s": 1}))).await;
         let before = device.lives();
         let mut stop = device.world.podman_command(&["stop", "--time=600", "fleet-web.a"]);
         let mut client = stop.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
