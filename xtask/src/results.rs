@@ -27,8 +27,8 @@ impl Results {
         self.outcomes.len()
     }
 
-    pub fn failed(&self) -> usize {
-        self.outcomes.values().filter(|outcome| !outcome.passed).count()
+    pub fn failed(&self) -> impl Iterator<Item = &TestId> {
+        self.outcomes.iter().filter(|(_, outcome)| !outcome.passed).map(|(test, _)| test)
     }
 }
 

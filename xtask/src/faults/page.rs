@@ -11,8 +11,9 @@ use std::fmt::Write;
 const PREFACE: &str = "\
 # Faults
 
-What befalls a device in the field, what has to come of it, and whether it did when all tests were run last. Written by
-that run (`scripts/test --long`), not by hand: what failed or was not run says so.
+What befalls a device in the field, what has to come of it, and whether it did when the tests were run last. Written from
+the report of that run, not by hand: what failed or was not run says so. (`scripts/test --long` runs all and writes this
+page; `cargo xtask faults REPORT` writes it from the report of any run.)
 
 **Real** tests do it to the real thing: podman and nats-server as the distribution ships them, in a network namespace of
 their own. Processes are killed, sockets cut, disks filled, links unplugged. In `e2e` the built agent runs beside them as
@@ -80,7 +81,8 @@ pub fn sentence(rows: &Rows, results: &Results) -> String {
 
 fn last_run(rows: &Rows, results: &Results, run: &Circumstances) -> String {
     let mut text = format!("## The last run\n\n{}\n\n| | |\n|---|---|\n", sentence(rows, results));
-    let tests = format!("{}, {} of them failed", results.len(), results.failed());
+    let failed: Vec<String> = results.failed().map(|test| format!("; **FAILED**: `{} {}`", test.binary, test.path)).collect();
+    let tests = format!("{}, {} of them failed{}", results.len(), failed.len(), failed.concat());
     let mut lines = vec![
         ("When", run.time.clone()),
         ("Commit", run.commit.clone()),

@@ -129,6 +129,7 @@ fn the_page_says_what_came_of_each_row_and_of_each_test() {
         "Of 2 rows 1 passed, 1 failed, 0 were not run.",
         "| Commit | abc1234 |",
         "| With | podman version 4.3.1; nats-server: v2.9.10 |",
+        "| Tests | 3, 1 of them failed; **FAILED**: `fleet-agent::stories source::a_bucket_is_missing` |",
         "| Seeds | `FLEET_CHAOS_SEED` 1, 3 |",
         "## Desired state and NATS",
         "| F-23 | nats-server is killed \\| and started again | nothing is changed | \
