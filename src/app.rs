@@ -17,7 +17,7 @@ use crate::watchdog::breadcrumb::{self, Breadcrumb, LastCrash};
 use crate::watchdog::ends::{self, Ends};
 use crate::watchdog::suspects::Suspects;
 use crate::watchdog::{self, Deeds, Limits, Vitals, last_words};
-use crate::{inventory, systemd};
+use crate::{heap, inventory, systemd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +71,7 @@ pub async fn run(config: Config, log: LogFilter) -> Result<Stopped, AppError> {
     let parts =
         parts(&config, identity, Doors { lock: lock.clone(), ledger, bus: bus.clone(), log }, &before);
     let vitals = watched(&state_dir)?;
+    tokio::spawn(heap::give_back_regularly());
     let root = tree::run_watched(parts, |board| vitals.board(board)).await;
     vitals.root(root.clone());
     systemd::ready("running");

@@ -10,6 +10,7 @@ pub mod config;
 pub mod credentials;
 pub mod domain;
 pub mod faults;
+pub mod heap;
 pub mod inventory;
 pub mod messages;
 pub mod runtime;

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use fleet_agent::app::{self, AppError, Stopped};
 use fleet_agent::config::{Config, DEFAULT_CONFIG_PATH};
+use fleet_agent::heap;
 use fleet_agent::store::lock::LockError;
 use fleet_agent::telemetry::{self, LogFilter};
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ Exit codes: 0 a one-shot subcommand succeeded; 1 it did not; 64 bad usage or con
 130, 143 stopped in order by SIGINT, SIGTERM. Containers run on in any case.";
 
 fn main() -> ExitCode {
+    // First: it counts for what is allocated from then on.
+    heap::prepare();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -92,8 +92,13 @@ impl Bench {
     }
 
     pub fn document(&self, name: &str, script: &str) -> Vec<u8> {
+        self.document_with(name, script, "1")
+    }
+
+    /// One whose environment tells of its version.
+    pub fn document_with(&self, name: &str, script: &str, version: &str) -> Vec<u8> {
         let service = json!({"name": "a", "image": DEMO_IMAGE, "command": ["sh", "-c", script],
-            "env": {"NAME": name}, "volumes": [format!("{}:/told", self.diary().display())]});
+            "env": {"NAME": name, "VERSION": version}, "volumes": [format!("{}:/told", self.diary().display())]});
         json!({"type": "PodmanV0", "data": {"services": [service]}}).to_string().into_bytes()
     }
 
@@ -144,10 +149,15 @@ impl Bench {
         self.world.podman(&["network", "prune", "--force"]);
     }
 
-    /// Waits until the container of this name has started so often.
+    /// How many lines the container of this name has written so far.
+    pub fn words(&self, name: &str) -> usize {
+        std::fs::read_to_string(self.diary().join(name)).map_or(0, |text| text.lines().count())
+    }
+
+    /// Waits until the container of this name has written so many.
     pub async fn told(&self, name: &str, times: usize) {
-        let (file, end) = (self.diary().join(name), Instant::now() + PATIENCE);
-        while std::fs::read_to_string(&file).map_or(0, |text| text.lines().count()) < times {
+        let end = Instant::now() + PATIENCE;
+        while self.words(name) < times {
             self.check_agent();
             assert!(Instant::now() < end, "{name} does not start\n{}", self.log());
             sleep(LOOK_EVERY).await;

@@ -37,20 +37,29 @@ impl Bare {
 
     /// Network, create, start: what the agent asks for, in the same words. Answers the container's id.
     pub async fn run(&mut self, name: &str, script: &str, told: &Path) -> String {
-        let (network, container) = (format!("fleet-{name}"), format!("fleet-{name}.a"));
-        let labels = json!({"io.fleet.device": "bare", "io.fleet.deployment": name, "io.fleet.service": "a",
-            "io.fleet.spec-digest": "0".repeat(64), "io.fleet.revision": "1"});
-        let body = json!({"Name": network, "Driver": "bridge", "Labels": labels});
+        let network = format!("fleet-{name}");
+        let body = json!({"Name": network, "Driver": "bridge", "Labels": labels(name)});
         self.call(Method::POST, "/networks/create", &body).await;
+        let id = self.create(name, &format!("fleet-{name}.a"), script, told).await;
+        self.start(&id).await;
+        id
+    }
+
+    /// A container in the network of this name.
+    pub async fn create(&mut self, name: &str, container: &str, script: &str, told: &Path) -> String {
+        let network = format!("fleet-{name}");
         let body = json!({"Image": DEMO_IMAGE, "Cmd": ["sh", "-c", script], "Env": [format!("NAME={name}")],
-            "Labels": labels, "StopSignal": "SIGTERM", "StopTimeout": 30,
+            "Labels": labels(name), "StopSignal": "SIGTERM", "StopTimeout": 30,
             "HostConfig": {"NetworkMode": network, "Binds": [format!("{}:/told", told.display())],
                 "RestartPolicy": {"Name": "no"}},
             "NetworkingConfig": {"EndpointsConfig": {&network: {"Aliases": ["a"]}}}});
         let path = format!("/containers/create?name={container}");
-        let id = self.call(Method::POST, &path, &body).await["Id"].as_str().unwrap().to_owned();
-        self.start(&id).await;
-        id
+        self.call(Method::POST, &path, &body).await["Id"].as_str().unwrap().to_owned()
+    }
+
+    /// By its signal, within its grace, as podman does it.
+    pub async fn stop(&mut self, id: &str) {
+        self.call(Method::POST, &format!("/containers/{id}/stop"), &Value::Null).await;
     }
 
     pub async fn start(&mut self, id: &str) {
@@ -63,6 +72,11 @@ impl Bare {
         let answer = self.send(Method::GET, path, Vec::new()).await;
         Deaths { body: answer.into_body(), text: String::new() }
     }
+}
+
+fn labels(name: &str) -> Value {
+    json!({"io.fleet.device": "bare", "io.fleet.deployment": name, "io.fleet.service": "a",
+        "io.fleet.spec-digest": "0".repeat(64), "io.fleet.revision": "1"})
 }
 
 pub struct Deaths {

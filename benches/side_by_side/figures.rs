@@ -119,3 +119,9 @@ fn about(size: &Size) -> String {
         said("cut -d' ' -f1 /proc/loadavg"),
     )
 }
+
+/// Processor time, as a part of a time on the clock.
+pub fn share(used: Duration, of: Duration) -> String {
+    let percent = used.as_secs_f64() / of.as_secs_f64() * 100.0;
+    format!("{percent:.3} % of a core ({:.1} ms in {} s)", used.as_secs_f64() * 1000.0, of.as_secs())
+}

@@ -2,7 +2,7 @@
 use crate::Size;
 use crate::agent::{Bench, script};
 use crate::costs::{self, Costs};
-use crate::figures::{Page, Sample};
+use crate::figures::{Page, Sample, share};
 use crate::podman_proxy::PodmanProxy;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -95,11 +95,6 @@ fn lists(page: &mut Page, of: &str, asked: &[String], time: Duration) {
     // One more where the time begins right before a tick.
     let is_reached = lists as f64 <= ticks.floor() + 1.0 && others == 0;
     page.row(&format!("{of}: asked of podman"), value, "", "one list per tick", is_reached);
-}
-
-fn share(used: Duration, of: Duration) -> String {
-    let percent = used.as_secs_f64() / of.as_secs_f64() * 100.0;
-    format!("{percent:.3} % of a core ({:.1} ms in {} s)", used.as_secs_f64() * 1000.0, of.as_secs())
 }
 
 /// The crowd that was left by the measurement before.
