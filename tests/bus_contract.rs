@@ -38,6 +38,7 @@ macro_rules! of_every_bus {
             changes_and_markers_follow_the_snapshot
             a_recreated_bucket_is_another_incarnation
             a_missing_bucket_is_told_as_such
+            a_missing_bucket_is_told_to_a_writer_beside_somebody_who_hears_everything
             a_bucket_deleted_under_the_agent_is_missing
             creating_a_bucket_again_changes_nothing
             a_deleted_bucket_ends_its_watches

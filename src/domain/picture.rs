@@ -83,8 +83,7 @@ struct Slot {
     touched: Moment,
     /// Nothing is planned before a look that began after `touched`.
     unsure: bool,
-    /// Of its reloaded secrets, as they were when they were read last.
-    secrets: Option<SecretsVersion>,
+    secrets: Readings,
 }
 
 impl Picture {
@@ -127,7 +126,7 @@ impl Picture {
             let same = matches!(&before, Order::Run(old) if old.targets.get(name).is_some_and(|t| t.digest == target.digest));
             if !same {
                 slot.memory.new_target();
-                slot.secrets = None;
+                slot.secrets = Readings::default();
                 obsolete.push(Lane::Image(name.clone()));
             }
         }
@@ -375,6 +374,8 @@ fn about(action: &Action) -> About {
         }
     }
 }
+
+use secrets::Readings;
 
 mod dependencies;
 mod health;

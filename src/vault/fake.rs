@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct FakeVault {
     secrets: Mutex<BTreeMap<String, String>>,
     credentials: Mutex<BTreeMap<String, (String, String)>>,
+    /// Counts the keys of versions.
+    key: Mutex<u32>,
 }
 
 impl FakeVault {
@@ -18,6 +20,11 @@ impl FakeVault {
 
     pub fn take(&self, name: &str) {
         locked(&self.secrets).remove(name);
+    }
+
+    /// The key of versions is gone: another one takes its place.
+    pub fn lose_key(&self) {
+        *locked(&self.key) += 1;
     }
 
     pub fn put_credential(&self, name: &str, user: &str, password: &str) {
@@ -34,7 +41,8 @@ impl Vault for FakeVault {
     fn version(&self, values: &[(ValueName, Hidden)]) -> Result<SecretsVersion, VaultError> {
         let bytes: Vec<u8> = values.iter().flat_map(|(_, value)| value.reveal().to_vec()).collect();
         let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
-        Ok(SecretsVersion::new(&digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+        let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(SecretsVersion::made_with(&locked(&self.key).to_string(), &hex))
     }
 
     fn credential(&self, name: &ValueName, _image: &str) -> Result<RegistryCredential, VaultError> {

@@ -46,6 +46,24 @@ async fn a_server_that_dies_and_returns_changes_nothing_and_is_followed_again() 
     assert_eq!(device.lives()["fleet-web.a"], before["fleet-web.a"]);
 }
 
+/// The server tells a writer of a missing bucket only where nobody hears the subject.
+#[tokio::test]
+async fn buckets_that_are_missing_are_made_although_somebody_hears_every_subject() {
+    let mut device = Device::without_agent().await;
+    let _everything = device.operator.client.subscribe(">").await.unwrap();
+    device.operator.client.flush().await.unwrap();
+    device.boot();
+    device.heartbeat("it beats", |_| true).await;
+    let info = format!("info.{}", crate::device::ID);
+    device.document("device-info", &info, "the device is told", |_| true).await;
+    device.apply("web", deployment(&[steady("a")])).await;
+    for bucket in ["KV_device-heartbeat", "KV_device-state"] {
+        device.operator.js.delete_stream(bucket).await.unwrap();
+    }
+    device.beats().await;
+    device.apply("web", deployment(&[steady("a"), steady("b")])).await;
+}
+
 #[tokio::test]
 async fn a_desired_state_bucket_that_went_away_stops_nothing_and_is_not_made_again() {
     let mut device = Device::new().await;

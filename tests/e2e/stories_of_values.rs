@@ -205,6 +205,13 @@ async fn a_changed_secret_restarts_what_reloads_it_and_nothing_else() {
         device.eventually("it has the other value", look).await;
         device.running("web", revision).await;
     }
+    // Neither does the loss of the key that versions are made with.
+    let a = device.life("fleet-web.a");
+    device.crash();
+    std::fs::write(device.state_dir().join("secrets-key"), "torn").unwrap();
+    device.boot();
+    device.several_ticks().await;
+    assert_eq!(device.life("fleet-web.a"), a);
     // A file that is gone stops nothing.
     let a = device.life("fleet-web.a");
     std::fs::remove_file(device.world.path("secrets/db")).unwrap();

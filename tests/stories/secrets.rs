@@ -98,6 +98,29 @@ async fn another_value_makes_the_container_anew_where_the_secret_says_reload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_key_of_versions_makes_nothing_anew_and_the_next_value_does() {
+    let mut story = Story::begin().await;
+    story.vault.put("db", "one");
+    let revision = story.apply_and_run("web", password(true)).await;
+    let before = story.pids();
+    for _ in 0..2 {
+        story.crash().await;
+        story.vault.lose_key();
+        story.boot().await;
+        story.always(5 * TICK, "it runs on", |s| s.pids() == before).await;
+        assert!(story.is_running("web", revision));
+    }
+    story.vault.put("db", "two");
+    story.within(2 * TICK, "it has the other value", |s| known(s).as_deref() == Some("two")).await;
+    story.runs("web", revision).await;
+    // Its version is of the key of now: what changes while no agent runs is noticed again.
+    story.crash().await;
+    story.vault.put("db", "three");
+    story.boot().await;
+    story.within(2 * TICK, "it has the third value", |s| known(s).as_deref() == Some("three")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_value_changes_nothing_where_the_secret_does_not_say_reload() {
     let story = Story::begin().await;
     story.vault.put("db", "one");

@@ -223,6 +223,27 @@ pub async fn a_bucket_deleted_under_the_agent_is_missing<W: World>() {
     assert_eq!(bus.open(BUCKET.name).await.unwrap_err().kind, ErrorKind::BucketMissing);
 }
 
+/// Whoever hears every subject takes the place of the stream that would: the server has somebody to give the
+/// write to, and says nothing.
+pub async fn a_missing_bucket_is_told_to_a_writer_beside_somebody_who_hears_everything<W: World>() {
+    let (mut world, bus) = ready::<W>().await;
+    world.listen(">").await;
+    put(&bus, "d1.web", "one").await;
+    world.delete_bucket().await;
+    let kind = |error: BusError| error.kind;
+    let (value, name) = (|| Bytes::from("two"), BUCKET.name);
+    let (put, over, delete) = tokio::join!(
+        bus.put(name, "d1.web", value()),
+        bus.put_over(name, "d1.web", value(), 1),
+        bus.delete(name, "d1.web"),
+    );
+    assert_eq!(put.map_err(kind), Err(ErrorKind::BucketMissing));
+    assert_eq!(over.map_err(kind), Err(ErrorKind::BucketMissing));
+    assert_eq!(delete.map_err(kind), Err(ErrorKind::BucketMissing));
+    bus.create(&BUCKET).await.unwrap();
+    bus.put(name, "d1.web", value()).await.unwrap();
+}
+
 pub async fn creating_a_bucket_again_changes_nothing<W: World>() {
     let (_world, bus) = ready::<W>().await;
     put(&bus, "d1.web", "one").await;

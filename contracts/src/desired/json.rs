@@ -13,7 +13,7 @@ use std::fmt;
 pub(super) fn read(document: &[u8], report: &mut Report) -> Result<Value, Problem> {
     let text = text(document).map_err(|message| Problem { path: String::new(), message })?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = Node { path: String::new(), report }.deserialize(&mut json);
+    let value = Node { place: &Place::Root, report }.deserialize(&mut json);
     value.and_then(|value| json.end().map(|()| value)).map_err(|error| Problem {
         path: String::new(),
         // Line and column are part of the parser's own words, as is its limit on nesting.
@@ -34,20 +34,38 @@ fn text(document: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(document).map_err(|error| format!("not valid UTF-8 at byte {}", error.valid_up_to()))
 }
 
-/// Where a value is being read.
-struct Node<'r> {
-    path: String,
+/// Where a value stands. Written down only for a value that is told of: a document can hold a hundred thousand
+/// values below names of many kilobytes.
+enum Place<'p> {
+    Root,
+    Field(&'p Place<'p>, &'p str),
+    Item(&'p Place<'p>, usize),
+}
+
+impl Place<'_> {
+    fn path(&self) -> String {
+        match self {
+            Place::Root => String::new(),
+            Place::Field(parent, key) => child(&parent.path(), key),
+            Place::Item(parent, at) => item(&parent.path(), *at),
+        }
+    }
+}
+
+/// A value that is being read.
+struct Node<'r, 'p> {
+    place: &'p Place<'p>,
     report: &'r mut Report,
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
     type Value = Value;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for Node<'_, '_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,8 +93,8 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
         loop {
-            let node = Node { path: item(&self.path, values.len()), report: &mut *self.report };
-            match list.next_element_seed(node)? {
+            let place = Place::Item(self.place, values.len());
+            match list.next_element_seed(Node { place: &place, report: &mut *self.report })? {
                 Some(value) => values.push(value),
                 None => return Ok(Value::Array(values)),
             }
@@ -86,13 +104,12 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut values = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let path = child(&self.path, &key);
-            let value = map.next_value_seed(Node { path: path.clone(), report: &mut *self.report })?;
-            match values.entry(key) {
-                serde_json::map::Entry::Vacant(free) => {
-                    free.insert(value);
-                }
-                serde_json::map::Entry::Occupied(_) => self.report.problem(path, "given more than once"),
+            let place = Place::Field(self.place, &key);
+            let value = map.next_value_seed(Node { place: &place, report: &mut *self.report })?;
+            if values.contains_key(&key) {
+                self.report.problem_at(|| place.path(), "given more than once");
+            } else {
+                values.insert(key, value);
             }
         }
         Ok(Value::Object(values))

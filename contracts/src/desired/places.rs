@@ -1,6 +1,8 @@
 //! What stands where in a container: one place holds one thing, and nothing lies under another.
 use super::path;
 use super::report::{Report, quoted};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// The runtime lays its own over these when the container starts: what was put there would not be seen.
 const RUNTIMES_DIRECTORIES: [&str; 3] = ["dev", "proc", "sys"];
@@ -13,15 +15,16 @@ enum Holds {
     File,
 }
 
-/// The places of one service's volumes, files and secrets, and the path of the field that took each.
+/// The places of one service's volumes, files and secrets, and the path of the field that took each first. In
+/// order, so that what lies under a place follows it: a document has room for ten thousand of them.
 #[derive(Default)]
 pub(super) struct Places {
-    taken: Vec<(Vec<String>, Holds, String)>,
+    taken: BTreeMap<Vec<String>, (Holds, String)>,
 }
 
 impl Places {
     pub(super) fn mount(&mut self, target: &str, field: String) {
-        self.taken.push((parts(target), Holds::Mount, field));
+        self.take(parts(target), Holds::Mount, field);
     }
 
     /// Reports what is in the way of a file at this path.
@@ -30,12 +33,21 @@ impl Places {
         if let Some(message) = runtimes_own(target, &wanted).or_else(|| self.in_the_way(target, &wanted)) {
             report.problem(&field, message);
         }
-        self.taken.push((wanted, Holds::File, field));
+        self.take(wanted, Holds::File, field);
+    }
+
+    fn take(&mut self, place: Vec<String>, holds: Holds, field: String) {
+        self.taken.entry(place).or_insert((holds, field));
     }
 
     fn in_the_way(&self, target: &str, wanted: &[String]) -> Option<String> {
-        let (_, holds, first) =
-            self.taken.iter().find(|(other, _, _)| wanted.starts_with(other) || other.starts_with(wanted))?;
+        let above = (0..=wanted.len()).find_map(|depth| self.taken.get(&wanted[..depth]));
+        let below = || {
+            let (place, taken) =
+                self.taken.range::<[String], _>((Bound::Included(wanted), Bound::Unbounded)).next()?;
+            place.starts_with(wanted).then_some(taken)
+        };
+        let (holds, first) = above.or_else(below)?;
         let target = quoted(target);
         Some(match holds {
             Holds::Mount => format!("{target} clashes with the volume at {first}: one would hide the other"),

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 const KEPT: usize = 64;
 /// How much of a word of the document a message repeats, in characters.
 const QUOTED: usize = 80;
+/// How much of a path is told, in bytes: a known field with a quoted key of escapes has some 700.
+const LONGEST_PATH: usize = 1024;
 
 #[derive(Default)]
 pub(super) struct Report {
@@ -21,8 +23,13 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.problem_at(|| path.into(), message);
+    }
+
+    /// The same with a path that is costly to write down.
+    pub(super) fn problem_at(&mut self, path: impl FnOnce() -> String, message: impl Into<String>) {
         if self.problems.len() < KEPT {
-            self.problems.push(Problem { path: path.into(), message: message.into() });
+            self.problems.push(Problem { path: shortened(path()), message: message.into() });
         } else {
             self.more_problems += 1;
         }
@@ -152,6 +159,15 @@ pub(super) fn child(path: &str, key: &str) -> String {
 /// The path of an item of the list at `path`.
 pub(super) fn item(path: &str, at: usize) -> String {
     format!("{path}[{at}]")
+}
+
+/// A path as it is told: of one that is longer than any of a known field, the begin.
+fn shortened(mut path: String) -> String {
+    if path.len() > LONGEST_PATH {
+        path.truncate(path.floor_char_boundary(LONGEST_PATH));
+        path.push('…');
+    }
+    path
 }
 
 /// A word of the document as a message repeats it: quoted, escaped and not longer than needed.

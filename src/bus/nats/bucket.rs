@@ -15,6 +15,9 @@ use std::time::Duration;
 pub(super) const OPERATION_HEADER: &str = "KV-Operation";
 /// Deduplication of publishes that carry a message id: the server's own default, as `nats kv add`.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// When a write that was not acknowledged is doubted: later than a bad mobile link mostly takes, and early
+/// enough for the answer to come before the write's own deadline.
+const DOUBT: Duration = Duration::from_secs(2);
 
 pub(super) fn stream_of(bucket: &str) -> String {
     format!("KV_{bucket}")
@@ -107,28 +110,50 @@ fn config(spec: &BucketSpec) -> Config {
 }
 
 pub(super) async fn put(calls: &Calls, bucket: &str, key: &str, value: Bytes) -> Result<u64> {
-    let subject = subject_of(bucket, key);
-    let putting = async { calls.js.publish(subject, value).await?.await };
-    let acknowledged = calls.call("put", &format!("{bucket}/{key}"), putting).await?;
-    Ok(acknowledged.sequence)
+    write(calls, "put", bucket, key, HeaderMap::new(), value).await
 }
 
 /// The server compares: no second request, and no moment between a look and the write.
 pub(super) async fn put_over(calls: &Calls, bucket: &str, key: &str, value: Bytes, last: u64) -> Result<u64> {
-    let subject = subject_of(bucket, key);
     let mut headers = HeaderMap::new();
     headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
-    let putting = async { calls.js.publish_with_headers(subject, headers, value).await?.await };
-    let acknowledged = calls.call("put", &format!("{bucket}/{key}"), putting).await?;
-    Ok(acknowledged.sequence)
+    write(calls, "put", bucket, key, headers, value).await
 }
 
 pub(super) async fn delete(calls: &Calls, bucket: &str, key: &str) -> Result<()> {
-    let subject = subject_of(bucket, key);
     let mut headers = HeaderMap::new();
     headers.insert(OPERATION_HEADER, "DEL");
-    let deleting = async { calls.js.publish_with_headers(subject, headers, Bytes::new()).await?.await };
-    calls.call("delete", &format!("{bucket}/{key}"), deleting).await.map(drop)
+    write(calls, "delete", bucket, key, headers, Bytes::new()).await.map(drop)
+}
+
+/// A write goes to a subject and not to a stream, so it is not the stream that says that it is missing: the
+/// server says it, where nobody at all hears the subject. One client that hears every subject, as somebody
+/// who looks for a fault does, and nobody answers. So the server is asked about what is not answered soon.
+async fn write(
+    calls: &Calls,
+    operation: &'static str,
+    bucket: &str,
+    key: &str,
+    headers: HeaderMap,
+    value: Bytes,
+) -> Result<u64> {
+    let (object, subject) = (format!("{bucket}/{key}"), subject_of(bucket, key));
+    let writing = async { calls.js.publish_with_headers(subject, headers, value).await?.await };
+    tokio::select! {
+        acknowledged = calls.call(operation, &object, writing) => Ok(acknowledged?.sequence),
+        message = missed(calls, bucket) => {
+            Err(super::calls::error(operation, &object, ErrorKind::BucketMissing, message))
+        }
+    }
+}
+
+/// Ends only when the bucket is known to be missing. A device that may not ask waits for the deadline.
+async fn missed(calls: &Calls, bucket: &str) -> String {
+    tokio::time::sleep(DOUBT).await;
+    match facts(calls, bucket, None).await {
+        Err(error) if error.kind == ErrorKind::BucketMissing => error.message,
+        Ok(_) | Err(_) => std::future::pending().await,
+    }
 }
 
 pub(super) async fn open(calls: &Calls, bucket: &str) -> Result<()> {

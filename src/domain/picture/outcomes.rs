@@ -35,7 +35,9 @@ impl Picture {
         let Lane::Slot(service) = lane else { return };
         let Made { id, name, digest, secrets } = made;
         // Read later than whatever was read before.
-        self.slot(service).secrets = secrets.clone();
+        if let Some(version) = &secrets {
+            self.slot(service).secrets.take(version.clone());
+        }
         let container = Container {
             id,
             name,

@@ -1,7 +1,8 @@
 //! The device's own key, by which versions of secrets are told apart.
 //!
 //! A version is in a container's label, which is for everybody to see. A plain hash of a short secret could be
-//! guessed; one with a key that never leaves the device cannot.
+//! guessed; one with a key that never leaves the device cannot. A version names its key, so that a lost key does not
+//! look like other values.
 use super::super::VaultError;
 use crate::domain::hidden::{Hidden, SecretsVersion};
 use fleet_contracts::ValueName;
@@ -15,6 +16,10 @@ use std::sync::{Mutex, PoisonError};
 
 /// As long as the hash's output (RFC 2104).
 const LENGTH: usize = 32;
+/// What is signed to name the key: no list of values is these bytes, for each begins with a length.
+const NAME: &[u8] = b"key";
+/// Bytes of the key's name: a device has two or three keys in its life.
+const NAME_LENGTH: usize = 4;
 
 pub(super) struct VersionKey {
     path: PathBuf,
@@ -39,8 +44,8 @@ impl VersionKey {
                 context.update(part);
             }
         }
-        let hex: String = context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(SecretsVersion::new(&hex))
+        let name = hmac::sign(&key, NAME);
+        Ok(SecretsVersion::made_with(&hex(&name.as_ref()[..NAME_LENGTH]), &hex(context.sign().as_ref())))
     }
 
     fn key(&self) -> io::Result<hmac::Key> {
@@ -51,7 +56,7 @@ impl VersionKey {
         }
         let bytes = match fs::read(&self.path) {
             Ok(bytes) if bytes.len() == LENGTH => bytes,
-            // A torn one is as good as none: what was made by it is made anew once.
+            // A torn one is as good as none.
             Ok(_) => self.make()?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.make()?,
             Err(error) => return Err(error),
@@ -59,7 +64,7 @@ impl VersionKey {
         Ok(read.insert(hmac::Key::new(hmac::HMAC_SHA256, &bytes)).clone())
     }
 
-    /// Durable before it is used: containers bear what is made by it.
+    /// Durable before it is used: containers bear what is made by it. What bears a version of another key is kept.
     fn make(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; LENGTH];
         SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
@@ -70,6 +75,11 @@ impl VersionKey {
         file.sync_all()?;
         fs::rename(&temporary, &self.path)?;
         File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+        tracing::info!(path = %self.path.display(), "made a key for versions of secrets");
         Ok(bytes)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -80,10 +80,26 @@ fn a_version_tells_values_apart_and_nothing_of_them_and_outlives_the_process() {
     assert_eq!(again.version(&values(&[("a", "hunter2")])), Ok(one.clone()));
     let key = dir.path().join("state/secrets-key");
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-    // Torn by a power cut, whatever may have happened to it: another one is made.
-    fs::write(&key, b"short").unwrap();
-    let anew = DiskVault::new(dir.path(), dir.path(), &dir.path().join("state"));
-    assert_ne!(anew.version(&values(&[("a", "hunter2")])).unwrap(), one);
+    assert_eq!(again.version(&values(&[("a", "hunter3")])).unwrap().is_of_others_than(&one), Some(true));
+}
+
+/// Torn by a power cut, flipped, lost: what was made with the former key says nothing of what is made with another.
+#[test]
+fn versions_of_another_key_are_not_taken_for_other_values() {
+    let (dir, vault) = vault();
+    let key = dir.path().join("state/secrets-key");
+    let values = [(name("a"), Hidden::new(b"hunter2".as_slice()))];
+    let mut former = vault.version(&values).unwrap();
+    for harm in [Some(&b"short"[..]), Some(&[7; 32]), None] {
+        match harm {
+            Some(bytes) => fs::write(&key, bytes).unwrap(),
+            None => fs::remove_file(&key).unwrap(),
+        }
+        let anew = DiskVault::new(dir.path(), dir.path(), &dir.path().join("state"));
+        let version = anew.version(&values).unwrap();
+        assert_eq!(version.is_of_others_than(&former), None, "{harm:?}");
+        former = version;
+    }
 }
 
 #[test]
