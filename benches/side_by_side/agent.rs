@@ -64,7 +64,7 @@ impl Bench {
         let file = self.world.path("config.toml");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new(&self.program);
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("MALLOC_ARENA_MAX", "1").env("RUST_LOG", "warn");
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("RUST_LOG", "warn");
         command.arg("run").arg("--config").arg(file).stdin(Stdio::null());
         let log = std::fs::File::create(self.world.path("agent.log")).unwrap();
         let agent = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();

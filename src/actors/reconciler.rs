@@ -363,7 +363,7 @@ fn version(vault: &dyn Vault, names: &[ValueName]) -> Result<SecretsVersion, Vau
     vault.version(&values)
 }
 
-fn rename(all: &mut BTreeMap<ContainerId, Container>, id: &ContainerId, to: String) {
+fn rename(all: &mut BTreeMap<ContainerId, Box<Container>>, id: &ContainerId, to: String) {
     if let Some(container) = all.get_mut(id) {
         container.name = to;
     }

@@ -44,7 +44,8 @@ pub struct Wanted {
     pub revision: u64,
     /// Digest over the whole document in its canonical form.
     pub digest: SpecDigest,
-    pub targets: BTreeMap<ServiceName, Target>,
+    /// Boxed: a map has room for eleven values from its first on, and most documents have one service.
+    pub targets: BTreeMap<ServiceName, Box<Target>>,
     /// Unknown fields of the document, by path.
     pub warnings: Vec<String>,
     /// A newer document may have been acted on: until the bucket was asked, nothing that is there is replaced.
@@ -61,12 +62,12 @@ impl Wanted {
     }
 }
 
-fn targets(deployment: DesiredDeployment) -> BTreeMap<ServiceName, Target> {
+fn targets(deployment: DesiredDeployment) -> BTreeMap<ServiceName, Box<Target>> {
     let DesiredDeployment { services, lifecycle } = deployment;
     let target = |service: Service| Target {
         digest: spec::digest_of_service(&service, &lifecycle),
         lifecycle: lifecycle.clone(),
         service,
     };
-    services.into_iter().map(|service| (service.name.clone(), target(service))).collect()
+    services.into_iter().map(|service| (service.name.clone(), Box::new(target(service)))).collect()
 }

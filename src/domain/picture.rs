@@ -54,8 +54,9 @@ pub struct Picture {
     /// Looks that began before may lack what former incarnations did.
     born: Moment,
     order: Order,
-    containers: BTreeMap<ContainerId, Container>,
-    slots: BTreeMap<ServiceName, Slot>,
+    /// Both boxed, as [`Wanted::targets`] are.
+    containers: BTreeMap<ContainerId, Box<Container>>,
+    slots: BTreeMap<ServiceName, Box<Slot>>,
     /// Whether anything was observed at all: before, nothing can be planned.
     seen: bool,
     busy: BTreeMap<Lane, Busy>,
@@ -111,7 +112,7 @@ impl Picture {
 
     pub fn target(&self, service: &ServiceName) -> Option<&Target> {
         match &self.order {
-            Order::Run(wanted) => wanted.targets.get(service),
+            Order::Run(wanted) => wanted.targets.get(service).map(|target| &**target),
             Order::None | Order::Vanish => None,
         }
     }
@@ -151,7 +152,7 @@ impl Picture {
         }
         (self.seen, self.blinded) = (true, None);
         let stale =
-            |slots: &BTreeMap<ServiceName, Slot>, busy: &BTreeMap<Lane, Busy>, service: &ServiceName| {
+            |slots: &BTreeMap<ServiceName, Box<Slot>>, busy: &BTreeMap<Lane, Busy>, service: &ServiceName| {
                 busy.contains_key(&Lane::Slot(service.clone()))
                     || slots.get(service).is_some_and(|slot| slot.touched > begun)
             };
@@ -159,7 +160,7 @@ impl Picture {
         for container in containers {
             if !stale(&self.slots, &self.busy, &container.service) {
                 self.slots.entry(container.service.clone()).or_default();
-                self.containers.insert(container.id.clone(), container);
+                self.containers.insert(container.id.clone(), Box::new(container));
             }
         }
         self.note_stops(now);

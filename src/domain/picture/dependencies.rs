@@ -18,10 +18,11 @@ impl Picture {
     /// they for it.
     pub(super) fn in_order(&self, name: &ServiceName, step: Step) -> Step {
         let fails = |slot: &Slot| slot.memory.trouble.as_ref().is_some_and(|t| t.about == About::Running);
-        let is_held_up = || matches!(self.order, Order::Run(_)) && self.slots.values().any(fails);
+        let is_held_up =
+            || matches!(self.order, Order::Run(_)) && self.slots.values().any(|slot| fails(slot));
         match &step {
             Step::Do(Action::Stop { .. } | Action::Remove { .. })
-                if !may_go(name, self.containers.values()) && !is_held_up() =>
+                if !may_go(name, self.containers.values().map(|container| &**container)) && !is_held_up() =>
             {
                 Step::Wait(None)
             }

@@ -37,7 +37,7 @@ impl Picture {
             let at = slot.memory.check_at()?;
             let main = container_name(&self.name, name, Role::Main);
             let container = self.containers.values().find(|c| c.service == *name && c.name == main)?;
-            Some((name, container, at))
+            Some((name, &**container, at))
         })
     }
 

@@ -18,7 +18,7 @@ impl Picture {
     pub fn became(&mut self, lane: &Lane, container: Container, now: Moment, dice: Dice) {
         let about = self.free(lane, now);
         let (service, id) = (container.service.clone(), container.id.clone());
-        self.containers.insert(id.clone(), container);
+        self.containers.insert(id.clone(), Box::new(container));
         let memory = &mut self.slots.entry(service.clone()).or_default().memory;
         match about {
             Some(About::Preparing) => memory.prepared(),
@@ -58,7 +58,7 @@ impl Picture {
         &mut self,
         lane: &Lane,
         now: Moment,
-        change: impl FnOnce(&mut BTreeMap<ContainerId, Container>),
+        change: impl FnOnce(&mut BTreeMap<ContainerId, Box<Container>>),
     ) {
         self.free(lane, now);
         change(&mut self.containers);
