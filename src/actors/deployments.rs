@@ -183,6 +183,10 @@ impl Deployments {
         let Some(book) = &mut self.book else { return };
         match news {
             ChildNews::Started if book.is_quarantined(&name) => self.release(&name),
+            ChildNews::Owes(service, start) => {
+                let record = book.owes(&name, service, start);
+                self.write(record);
+            }
             ChildNews::Parked(how) => {
                 let record = book.parked(&name, &how);
                 self.write(record);

@@ -253,6 +253,10 @@ impl Reconciler {
                 self.perform(&service, action);
             }
         }
+        for (service, start) in self.picture.take_notes(now) {
+            let news = ChildNews::Owes(service, start);
+            self.args.deployments.send(Deployments::Child(self.args.name.clone(), news));
+        }
         for (service, id) in self.picture.take_unheard() {
             self.picture.words_begun(&service);
             self.ask(Lane::Words(service), Operation::LastWords(id));

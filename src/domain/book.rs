@@ -130,12 +130,17 @@ impl Book {
             }
             ledger::Wanted::Present(document) => {
                 let same = before.as_ref().is_some_and(|b| b.wanted == record.wanted);
-                let same_trial = before.is_some_and(|b| b.trial == record.trial);
+                let same_trial = before.as_ref().is_some_and(|b| b.trial == record.trial);
+                let but_owed = |trial: &Trial| Trial { owed: BTreeMap::new(), ..trial.clone() };
+                let same_history = before.is_some_and(|b| but_owed(&b.trial) == but_owed(&record.trial));
                 let runs = matches!(self.duties.get(&name), Some(Duty::Run(run)) if !run.doubtful);
-                if let (true, Some(accepted)) = (same && same_trial && runs, &mut known.accepted) {
+                if let (true, Some(accepted)) = (same && same_history && runs, &mut known.accepted) {
+                    // What is held against a newer document stands while nothing is put.
+                    if same_trial || accepted.revision != record.revision {
+                        known.objection = None;
+                    }
                     accepted.revision = record.revision;
-                    known.objection = None;
-                    return None;
+                    return if same_trial { None } else { self.tell_owed(&record) };
                 }
                 let read = match quarantine(&record) {
                     Some(objection) => Err(objection),
@@ -156,6 +161,7 @@ impl Book {
         let name = record.name.clone();
         let known = self.known.entry(name.clone()).or_default();
         wanted.doubtful = self.doubtful.contains(&name);
+        wanted.owed = record.trial.owed.clone();
         (known.removing, known.objection) = (false, wanted.doubtful.then(|| doubt(record)));
         known.accepted = Some(Accepted {
             revision: wanted.revision,

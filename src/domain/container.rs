@@ -82,6 +82,20 @@ impl Status {
     }
 }
 
+/// A run of a container that is stopped for its health: a start is owed after it, however it exits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedStart {
+    pub id: ContainerId,
+    /// When that run began: the next one of the same container owes nothing.
+    pub started_at: Timestamp,
+}
+
+impl OwedStart {
+    pub fn after(container: &Container) -> Option<Self> {
+        Some(Self { id: container.id.clone(), started_at: container.started_at? })
+    }
+}
+
 /// SHA-256 over the canonical form of a service and its lifecycle, lowercase hex.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpecDigest(std::sync::Arc<str>);

@@ -1,6 +1,7 @@
 //! What this device was told to run, as it is kept on disk.
+use super::container::OwedStart;
 use super::source::Incarnation;
-use fleet_contracts::{DeploymentName, Timestamp};
+use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -23,6 +24,9 @@ pub struct Trial {
     pub ends: u32,
     /// Why it is not acted on any more.
     pub quarantined: Option<String>,
+    /// The last run of each service that was stopped for its health: written before the stop, for afterwards nothing
+    /// tells such an exit from one of the service's own.
+    pub owed: BTreeMap<ServiceName, OwedStart>,
 }
 
 impl Trial {
@@ -35,7 +39,7 @@ impl Trial {
         let ends = self.ends.saturating_add(1);
         let quarantined =
             (ends >= Self::ENDS).then(|| format!("it ended the agent's process {ends} times: {how}"));
-        Self { ends, quarantined: quarantined.or_else(|| self.quarantined.clone()) }
+        Self { ends, quarantined: quarantined.or_else(|| self.quarantined.clone()), owed: self.owed.clone() }
     }
 
     /// Its reconciler was given up.

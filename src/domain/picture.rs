@@ -1,6 +1,6 @@
 //! One deployment as its reconciler knows it: what is wanted, what was seen, what is being done.
 use super::backoff::{Backoff, Dice};
-use super::container::{Container, ContainerId, SpecDigest, Status};
+use super::container::{Container, ContainerId, OwedStart, SpecDigest, Status};
 use super::desired::{Target, Wanted};
 use super::hidden::SecretsVersion;
 use super::memory::{About, Image, Memory, Trouble};
@@ -85,6 +85,8 @@ struct Slot {
     /// Nothing is planned before a look that began after `touched`.
     unsure: bool,
     secrets: Readings,
+    /// Asked to be made durable, and when.
+    note: Option<(OwedStart, Moment)>,
 }
 
 impl Picture {
@@ -288,6 +290,11 @@ impl Picture {
     }
 
     fn step(&self, name: &ServiceName, slot: &Slot, now: Moment) -> Step {
+        let step = self.step_unless_noted(name, slot, now);
+        self.note_first(name, slot, step, now)
+    }
+
+    fn step_unless_noted(&self, name: &ServiceName, slot: &Slot, now: Moment) -> Step {
         let held = !self.seen || self.blinded.is_some() || self.order == Order::None;
         if held || slot.unsure || self.busy.contains_key(&Lane::Slot(name.clone())) {
             return Step::Wait(None);
@@ -356,6 +363,9 @@ impl Picture {
 
     fn refresh(&mut self, service: &ServiceName, now: Moment, dice: Dice) {
         let view = self.view(service);
+        if self.is_owed(service, &view) {
+            self.slot(service).memory.restart_begun();
+        }
         if let Some(target) = self.target(service).cloned() {
             self.slot(service).memory.observe(&target, &view, now, dice);
         }
@@ -382,6 +392,7 @@ mod dependencies;
 mod health;
 mod lane;
 mod outcomes;
+mod owed;
 mod secrets;
 mod stops;
 mod telling;

@@ -1,14 +1,14 @@
 //! To `deployments`, the owner of the ledger.
 use crate::domain::book::NotConfirmed;
-use crate::domain::container::Container;
+use crate::domain::container::{Container, OwedStart};
 use crate::domain::ledger::{Followed, Ledger, Record};
 use crate::domain::overlay::Report;
 use crate::domain::source::{Entry, Snapshot};
 use crate::store::StoreError;
 use crate::supervision::Reply;
-use fleet_contracts::DeploymentName;
 use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::DeploymentState;
+use fleet_contracts::{DeploymentName, ServiceName};
 use std::collections::BTreeMap;
 
 #[derive(strum::IntoStaticStr)]
@@ -56,6 +56,9 @@ pub enum ChildNews {
     /// It crashed too often and stays down; with the last crash.
     Parked(String),
     Reports(Report),
+    /// It is about to stop this run of a service for its health, and waits until that is durable; None: the service
+    /// is well.
+    Owes(ServiceName, Option<OwedStart>),
     /// Nothing of it is left.
     Gone,
 }

@@ -1,11 +1,13 @@
 //! The form of records on disk. Fields are only ever added, with a default; `v` rises only when an
 //! older agent would misread what it finds.
 use super::envelope::{self, Kind};
+use crate::domain::container::{ContainerId, OwedStart};
 use crate::domain::ledger::{Followed, Record, Trial, Wanted};
 use crate::domain::source::Incarnation;
-use fleet_contracts::{DeploymentName, Timestamp};
+use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 
 const V: u16 = 1;
@@ -25,6 +27,26 @@ struct Deployment {
     ends: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quarantined: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    owed: BTreeMap<ServiceName, Owed>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Owed {
+    container: String,
+    started_at: Timestamp,
+}
+
+impl From<&OwedStart> for Owed {
+    fn from(start: &OwedStart) -> Self {
+        Self { container: start.id.as_str().to_owned(), started_at: start.started_at }
+    }
+}
+
+impl From<Owed> for OwedStart {
+    fn from(form: Owed) -> Self {
+        Self { id: ContainerId::new(&form.container), started_at: form.started_at }
+    }
 }
 
 fn is_none_yet(ends: &u32) -> bool {
@@ -52,6 +74,7 @@ pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
         document,
         ends: record.trial.ends,
         quarantined: record.trial.quarantined.clone(),
+        owed: record.trial.owed.iter().map(|(service, start)| (service.clone(), start.into())).collect(),
     };
     seal(Kind::Deployment, &form)
 }
@@ -68,7 +91,11 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
         written_at: form.written_at,
         incarnation: Incarnation(form.incarnation),
         wanted: form.document.map_or(Wanted::Removed, Wanted::Present),
-        trial: Trial { ends: form.ends, quarantined: form.quarantined },
+        trial: Trial {
+            ends: form.ends,
+            quarantined: form.quarantined,
+            owed: form.owed.into_iter().map(|(service, start)| (service, start.into())).collect(),
+        },
     })
 }
 

@@ -65,6 +65,31 @@ async fn a_database_its_migration_and_what_needs_both_come_in_order_and_go_in_re
     device.seen("nothing is left", |all| all.is_empty()).await;
 }
 
+/// After the kill, its exit looks like that of a service which did its work.
+#[tokio::test]
+async fn a_service_that_leaves_well_when_it_is_stopped_for_its_health_is_started_again_by_the_next_agent() {
+    let mut device = Device::new().await;
+    let (log, volumes) = told(&device);
+    let well = log.with_file_name("well");
+    std::fs::write(&well, "").unwrap();
+    let leaves = "echo begins >> /told/log; trap 'echo told to end >> /told/log; sleep 1; exit 0' TERM; \
+                  while :; do sleep 0.1; done";
+    let check =
+        json!({"test": ["CMD-SHELL", "test -e /told/well"], "interval_s": 1, "timeout_s": 5, "retries": 2});
+    let fields = json!({"volumes": volumes, "healthcheck": check, "restart": "on-failure"});
+    device.apply("web", deployment(&[with(script("ill", leaves), fields)])).await;
+    device.state("web", "it is well", |state| state["services"]["ill"]["health"] == "healthy").await;
+    std::fs::remove_file(&well).unwrap();
+    device.lines(&log, "it is stopped", |lines| lines == ["begins", "told to end"]).await;
+    device.crash();
+    device.seen("it left", |all| all.values().all(|seen| seen.life.is_none())).await;
+    std::fs::write(&well, "").unwrap();
+    device.boot();
+    device.lines(&log, "it is started", |lines| lines == ["begins", "told to end", "begins"]).await;
+    let well_again = |s: &Value| s["phase"] == "Running" && s["services"]["ill"]["health"] == "healthy";
+    device.state("web", "it is well again", well_again).await;
+}
+
 #[tokio::test]
 async fn a_service_that_fails_its_check_is_restarted_and_its_neighbour_is_not() {
     let device = Device::new().await;

@@ -2,7 +2,8 @@
 //! must be the same, or the fake lies to every story that is told on it.
 use crate::worlds::{Demo, Fake, Podman, World, port, spec};
 use fleet_agent::domain::container::{ContainerId, Status};
-use fleet_agent::domain::spec::{CreateSpec, Mount};
+use fleet_agent::domain::hidden::Hidden;
+use fleet_agent::domain::spec::{CreateSpec, FileOwner, Mount, PlacedFile};
 use fleet_agent::runtime::{ContainerRuntime, ErrorKind, NameHolder, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,6 +16,8 @@ const BETWEEN: Duration = Duration::from_millis(20);
 const NAMES: [&str; 4] = ["fleet-web.a", "fleet-web.a.next", "fleet-web.a.old", "fleet-web.b"];
 const NETWORKS: [&str; 2] = ["fleet-web", "fleet-two"];
 
+const ALL_FILES: [&str; 4] = ["/etc/app.toml", "/etc/app.d/b", "/new/deep/a", "/new/deep/b"];
+
 /// Containers are numbered in the order of their creation: their ids differ.
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -25,6 +28,8 @@ enum Step {
         with_port: bool,
         with_volume: bool,
     },
+    /// With this much in each, to a container that was never started: only those are given files.
+    PutFiles(usize, &'static [&'static str], u16, usize),
     Start(usize),
     Signal(usize, &'static str),
     Unpause(usize),
@@ -89,6 +94,7 @@ impl<W: World> Side<W> {
                     Err(error) => said::<()>(Err(error)),
                 }
             }
+            Step::PutFiles(n, paths, mode, length) => self.put_files(n, paths, mode, length).await,
             Step::Start(n) => said(runtime.start(&self.ids[n]).await),
             Step::Signal(n, signal) => said(runtime.signal(&self.ids[n], signal).await),
             Step::Unpause(n) => said(runtime.unpause(&self.ids[n]).await),
@@ -123,6 +129,26 @@ impl<W: World> Side<W> {
                 "done".into()
             }
         }
+    }
+
+    /// What all files are afterwards is part of the answer.
+    async fn put_files(&self, n: usize, paths: &[&str], mode: u16, length: usize) -> String {
+        if !matches!(self.status_of(n).await, None | Some(Status::Created)) {
+            return "was started".into();
+        }
+        let content = Hidden::new(vec![b'x'; length]);
+        let file = |path: &&str| PlacedFile {
+            path: (*path).into(),
+            mode,
+            owner: FileOwner::Root,
+            content: content.clone(),
+        };
+        let files: Vec<PlacedFile> = paths.iter().map(file).collect();
+        let answer = said(self.world.runtime().put_files(&self.ids[n], &files).await);
+        let Some(name) = self.name_of(n).await else { return answer };
+        let found = ALL_FILES
+            .map(|path| self.world.file(&name, path).map(|file| (file.mode, file.uid, file.content.len())));
+        format!("{answer}, {found:?}")
     }
 
     async fn behind_the_back(&self, n: usize, what: impl Fn(&W, &str)) -> String {
@@ -198,7 +224,7 @@ impl Pair {
     }
 
     fn next(&mut self) -> Step {
-        let (name, network, dice) = (self.pick(&NAMES), self.pick(&NETWORKS), self.rng.u8(..32));
+        let (name, network, dice) = (self.pick(&NAMES), self.pick(&NETWORKS), self.rng.u8(..36));
         if self.fake.ids.is_empty() {
             return self.create();
         }
@@ -220,6 +246,16 @@ impl Pair {
             28 => Step::Pause(n),
             29 => Step::Unpause(n),
             30 => Step::KillWithMonitor(n),
+            31..=34 => {
+                let paths: &'static [&'static str] =
+                    self.pick(&[&ALL_FILES[..], &ALL_FILES[..1], &ALL_FILES[1..3], &ALL_FILES[3..]]);
+                Step::PutFiles(
+                    n,
+                    paths,
+                    self.pick(&[0o644, 0o600, 0o755, 0o4711]),
+                    self.pick(&[0, 1, 100_000]),
+                )
+            }
             _ if is_free => Step::MakeOrphan(name),
             _ => Step::UserRemoves(n),
         }

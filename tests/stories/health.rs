@@ -103,6 +103,65 @@ async fn a_service_that_ends_well_when_it_is_stopped_for_its_health_is_started_a
         .await;
 }
 
+/// Leaves well, and slowly, when it is told to.
+async fn leaves_well() -> Story {
+    let story = Story::begin().await;
+    story.runtime.add_image_with("demo:1", Program::deaf().on("SIGTERM", seconds(3), 0));
+    story.apply_and_run("web", checked(json!({"restart": "on-failure"}))).await;
+    story.until("it is healthy", |s| health(s) == Some(Health::Healthy)).await;
+    story
+}
+
+/// How it exits, and whether the next agent sees it before that, must make no difference.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_owed_after_a_stop_for_its_health_survives_a_kill_at_any_moment() {
+    for (n, away) in [0, 1, 3, 5, 7].into_iter().flat_map(|n| [(n, seconds(0)), (n, seconds(10))]) {
+        let mut story = leaves_well().await;
+        let pid = story.runtime.pid(NAME);
+        fails(&story);
+        story.within(seconds(60), "it is ill", |s| s.code("web") == Some(Code::Unhealthy)).await;
+        story.pass(std::time::Duration::from_millis(500) * n).await;
+        story.crash().await;
+        story.pass(away).await;
+        let was_stopped = story.runtime.pid(NAME).is_none();
+        story.boot().await;
+        let is_never_done = |s: &Story| s.phase("web") != Some(Phase::Completed);
+        story.always(seconds(10), "it is not taken for done", is_never_done).await;
+        story.within(seconds(60), "it runs", |s| s.runtime.pid(NAME).is_some()).await;
+        assert!(!was_stopped || story.runtime.pid(NAME) != pid, "{n} {away:?}");
+        passes(&story);
+        story.within(seconds(60), "it is well", |s| s.phase("web") == Some(Phase::Running)).await;
+        assert_eq!(story.runtime.containers().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_its_work_after_a_stop_for_its_health_is_the_end_also_for_the_next_agent() {
+    let mut story = leaves_well().await;
+    let pid = story.runtime.pid(NAME);
+    fails(&story);
+    let is_another = |s: &Story| s.runtime.pid(NAME).is_some_and(|now| Some(now) != pid);
+    story.within(seconds(60), "it is restarted", is_another).await;
+    passes(&story);
+    story.until("it is healthy", |s| health(s) == Some(Health::Healthy)).await;
+    story.crash().await;
+    // Its own doing.
+    story.runtime.exit(NAME, 0);
+    story.boot().await;
+    story.within(seconds(60), "it is done", |s| s.phase("web") == Some(Phase::Completed)).await;
+    story.always(seconds(60), "it stays so", |s| s.runtime.pid(NAME).is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_no_note_delays_the_restart_of_what_is_ill_and_does_not_prevent_it() {
+    let story = leaves_well().await;
+    let pid = story.runtime.pid(NAME);
+    story.disk.is_full(true);
+    fails(&story);
+    let is_another = |s: &Story| s.runtime.pid(NAME).is_some_and(|now| Some(now) != pid);
+    story.within(seconds(90), "it is restarted", is_another).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_is_not_restarted_for_its_health() {
     let story = healthy(json!({"restart": "never"})).await;

@@ -1,5 +1,7 @@
 //! What documents did to the agent that acted on them.
 use super::*;
+use crate::domain::container::OwedStart;
+use fleet_contracts::ServiceName;
 
 impl Book {
     /// A document ended the process before this one: the record to write before it is acted on again.
@@ -30,6 +32,34 @@ impl Book {
         self.duties.remove(name);
         self.durable.remove(name);
         Some(record)
+    }
+
+    /// What is to be known of this service after a crash: the record to write. None: it says so already.
+    pub fn owes(
+        &mut self,
+        name: &DeploymentName,
+        service: ServiceName,
+        start: Option<OwedStart>,
+    ) -> Option<Record> {
+        let owed = &self.records.get(name)?.trial.owed;
+        if owed.get(&service) == start.as_ref() {
+            return None;
+        }
+        self.retry(name, |trial| {
+            let mut trial = trial.clone();
+            match start {
+                Some(start) => drop(trial.owed.insert(service, start)),
+                None => drop(trial.owed.remove(&service)),
+            }
+            trial
+        })
+    }
+
+    /// The record differs in what it owes only: whoever brings it about is told that it is durable.
+    pub(super) fn tell_owed(&mut self, record: &Record) -> Option<Duty> {
+        let Some(Duty::Run(wanted)) = self.duties.get_mut(&record.name) else { return None };
+        Arc::make_mut(wanted).owed = record.trial.owed.clone();
+        Some(Duty::Run(wanted.clone()))
     }
 
     /// Somebody wants a document in quarantine to be tried again: the record to write.

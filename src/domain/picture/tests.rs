@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::container::Process;
+use crate::domain::health::Verdict;
 use fleet_contracts::names::Role;
 use std::time::Duration;
 
@@ -52,6 +53,48 @@ fn start(picture: &mut Picture, status: Status) {
     let container = container(picture, status);
     picture.begun(slot(), &Action::Start(container.id.clone()));
     picture.became(&slot(), container, at(2), EVEN);
+}
+
+/// A service with a check, which runs and has just failed it.
+fn ill() -> (Picture, Wanted, OwedStart) {
+    let document = br#"{"type": "PodmanV0", "data": {"services": [{"name": "a", "image": "demo:1",
+        "restart": "on-failure", "healthcheck": {"test": ["CMD", "check"], "retries": 1, "interval_s": 1}}]}}"#;
+    let wanted = Wanted::read(document, 1).unwrap();
+    let mut picture = picture();
+    picture.want(Arc::new(wanted.clone()));
+    let process = crate::domain::container::Process { pid: 1, start_ticks: 1 };
+    let started_at = fleet_contracts::Timestamp::from_unix_seconds(1);
+    let container = Container { started_at, ..container(&picture, Status::Running(process)) };
+    let start = OwedStart::after(&container).unwrap();
+    picture.observed(at(1), vec![container], at(1), EVEN);
+    picture.checked(&service(), process, Verdict::Failed(String::new()), at(60), EVEN);
+    (picture, wanted, start)
+}
+
+#[test]
+fn what_is_ill_is_stopped_when_its_note_is_durable_or_the_disk_does_not_answer() {
+    let (mut picture, mut wanted, start) = ill();
+    let stop = Step::Do(Action::Stop { id: start.id.clone(), cause: Cause::Unhealthy });
+    assert_eq!(picture.steps(at(400)), [(service(), Step::Wait(None))]);
+    assert_eq!(picture.take_notes(at(400)), [(service(), Some(start.clone()))]);
+    assert_eq!(picture.take_notes(at(401)), [], "asked once");
+    assert_eq!(picture.steps(at(409)), [(service(), Step::Wait(Some(at(410))))]);
+    assert_eq!(picture.steps(at(410)), [(service(), stop.clone())]);
+    wanted.owed.insert(service(), start);
+    picture.want(Arc::new(wanted));
+    assert_eq!(picture.steps(at(402)), [(service(), stop)]);
+}
+
+/// Else the end of its work, days later, would be taken for that of the stop which never came.
+#[test]
+fn the_note_of_a_run_that_became_well_is_taken_back() {
+    let (mut picture, mut wanted, start) = ill();
+    wanted.owed.insert(service(), start);
+    picture.want(Arc::new(wanted));
+    assert_eq!(picture.take_notes(at(61)), []);
+    let process = crate::domain::container::Process { pid: 1, start_ticks: 1 };
+    picture.checked(&service(), process, Verdict::Passed, at(62), EVEN);
+    assert_eq!(picture.take_notes(at(62)), [(service(), None)]);
 }
 
 #[test]

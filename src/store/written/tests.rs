@@ -34,12 +34,17 @@ fn the_record_of_a_document_that_did_nothing_is_written_as_ever() {
     assert_eq!(seal_record(&record()).unwrap(), bytes(BEFORE_QUARANTINE));
 }
 
+fn owed() -> OwedStart {
+    OwedStart { id: ContainerId::new("c0ffee"), started_at: record().written_at }
+}
+
 #[test]
 fn what_a_document_did_is_kept() {
     for trial in [
-        Trial { ends: 1, quarantined: None },
-        Trial { ends: 0, quarantined: Some("its reconciler crashed".into()) },
-        Trial { ends: u32::MAX, quarantined: Some(String::new()) },
+        Trial { ends: 1, quarantined: None, ..Trial::default() },
+        Trial { ends: 0, quarantined: Some("its reconciler crashed".into()), ..Trial::default() },
+        Trial { owed: [("a".parse().unwrap(), owed())].into(), ..Trial::default() },
+        Trial { ends: u32::MAX, quarantined: Some(String::new()), ..Trial::default() },
     ] {
         let record = Record { trial, ..record() };
         let sealed = seal_record(&record).unwrap();
