@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod alone;
+mod jobs;
 mod judging;
 mod objections;
 mod trials;
@@ -65,6 +66,8 @@ pub struct Book {
     /// Known from the ledger, and their reconcilers have not looked yet: what the process before this one
     /// told of them is nearer to the truth than that nothing is known.
     unseen: BTreeSet<DeploymentName>,
+    /// The end of a job of theirs is being written: nothing is told of them before it is.
+    noting: BTreeSet<DeploymentName>,
 }
 
 impl Book {
@@ -81,6 +84,7 @@ impl Book {
             told: BTreeMap::new(),
             held: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            noting: BTreeSet::new(),
             records: records.clone(),
         };
         for record in records.into_values() {
@@ -98,6 +102,7 @@ impl Book {
     /// A record is durable: it may be acted on. Returns the duty, when it changed.
     pub fn saved(&mut self, record: Record) -> Option<Duty> {
         let name = record.name.clone();
+        self.noted(&record);
         let duty = self.settle(record);
         self.mark_held(&name);
         // Of one that nobody works on, a list will tell what is there.
@@ -135,6 +140,7 @@ impl Book {
                 if let (true, Some(accepted)) = (same && same_trial && runs, &mut known.accepted) {
                     accepted.revision = record.revision;
                     known.objection = None;
+                    self.remember_ends(&record);
                     return None;
                 }
                 let read = match quarantine(&record) {
@@ -156,6 +162,7 @@ impl Book {
         let name = record.name.clone();
         let known = self.known.entry(name.clone()).or_default();
         wanted.doubtful = self.doubtful.contains(&name);
+        wanted.ends = jobs::ends_of(record);
         (known.removing, known.objection) = (false, wanted.doubtful.then(|| doubt(record)));
         known.accepted = Some(Accepted {
             revision: wanted.revision,
@@ -215,8 +222,8 @@ impl Book {
 
     /// The states that changed since they were last told.
     pub fn changes(&mut self, at: Timestamp) -> Vec<DeploymentState> {
-        let Self { known, told, device, unseen, .. } = self;
-        let seen = known.iter().filter(|(name, _)| !unseen.contains(*name));
+        let Self { known, told, device, unseen, noting, .. } = self;
+        let seen = known.iter().filter(|(name, _)| !unseen.contains(*name) && !noting.contains(*name));
         let states = seen.map(|(name, known)| known.state(device, name, at));
         let changed: Vec<_> = states.filter(|state| is_change(told.get(&state.deployment), state)).collect();
         told.extend(changed.iter().map(|state| (state.deployment.clone(), state.clone())));

@@ -1,5 +1,6 @@
 //! A validated document with everything that is derived from it.
 use super::container::{Container, SpecDigest};
+use super::jobs::End;
 use super::spec;
 use fleet_contracts::desired::{DesiredDeployment, Lifecycle, Refusal, Restart, Service, parse};
 use fleet_contracts::{ServiceName, ValueName};
@@ -49,6 +50,8 @@ pub struct Wanted {
     pub warnings: Vec<String>,
     /// A newer document may have been acted on: until the bucket was asked, nothing that is there is replaced.
     pub doubtful: bool,
+    /// How jobs of it ended, as far as that was noted.
+    pub ends: BTreeMap<ServiceName, End>,
 }
 
 impl Wanted {
@@ -57,7 +60,7 @@ impl Wanted {
         let parsed = parse(document)?;
         let digest = spec::digest_of(&parsed.deployment);
         let (targets, warnings) = (targets(parsed.deployment), parsed.warnings);
-        Ok(Self { revision, digest, targets, warnings, doubtful: false })
+        Ok(Self { revision, digest, targets, warnings, doubtful: false, ends: BTreeMap::new() })
     }
 }
 

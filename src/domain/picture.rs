@@ -124,6 +124,7 @@ impl Picture {
             let same = matches!(&before, Order::Run(old) if old.targets.get(name).is_some_and(|t| t.digest == target.digest));
             if !same {
                 slot.memory.new_target();
+                slot.memory.recall(target, wanted.ends.get(name));
                 slot.secrets = None;
                 obsolete.push(Lane::Image(name.clone()));
             }
@@ -134,6 +135,17 @@ impl Picture {
         }
         obsolete.retain(|lane| self.busy.contains_key(lane));
         obsolete
+    }
+
+    /// What was seen before it was known what is wanted: it may be the end of a job.
+    pub fn seen_anew(&mut self, now: Moment, dice: Dice) {
+        if !self.seen {
+            return;
+        }
+        let services: Vec<ServiceName> = self.slots.keys().cloned().collect();
+        for service in services {
+            self.refresh(&service, now, dice);
+        }
     }
 
     /// Removed with authority. Returns the lanes whose pull nobody wants any more.

@@ -1,11 +1,14 @@
 //! The form of records on disk. Fields are only ever added, with a default; `v` rises only when an
 //! older agent would misread what it finds.
 use super::envelope::{self, Kind};
+use crate::domain::container::SpecDigest;
+use crate::domain::jobs::{End, Ends, Noted};
 use crate::domain::ledger::{Followed, Record, Trial, Wanted};
 use crate::domain::source::Incarnation;
-use fleet_contracts::{DeploymentName, Timestamp};
+use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 
 const V: u16 = 1;
@@ -25,6 +28,35 @@ struct Deployment {
     ends: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quarantined: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    jobs: BTreeMap<ServiceName, Job>,
+}
+
+/// How a job ended.
+#[derive(Serialize, Deserialize)]
+struct Job {
+    digest: String,
+    code: i64,
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
+}
+
+impl From<&Noted> for Job {
+    fn from(Noted { end, at }: &Noted) -> Self {
+        let End { digest, code, said } = end.clone();
+        Self { digest: digest.as_str().to_owned(), code, at: *at, said }
+    }
+}
+
+impl From<Job> for Noted {
+    fn from(Job { digest, code, at, said }: Job) -> Self {
+        Self { end: End { digest: SpecDigest::from_hex(&digest), code, said }, at }
+    }
+}
+
+fn ends_of(jobs: BTreeMap<ServiceName, Job>) -> Ends {
+    jobs.into_iter().map(|(service, job)| (service, job.into())).collect()
 }
 
 fn is_none_yet(ends: &u32) -> bool {
@@ -52,6 +84,7 @@ pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
         document,
         ends: record.trial.ends,
         quarantined: record.trial.quarantined.clone(),
+        jobs: record.ends.iter().map(|(service, noted)| (service.clone(), noted.into())).collect(),
     };
     seal(Kind::Deployment, &form)
 }
@@ -69,6 +102,7 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
         incarnation: Incarnation(form.incarnation),
         wanted: form.document.map_or(Wanted::Removed, Wanted::Present),
         trial: Trial { ends: form.ends, quarantined: form.quarantined },
+        ends: ends_of(form.jobs),
     })
 }
 
