@@ -142,7 +142,12 @@ impl Picture {
         if !self.seen {
             return;
         }
-        let services: Vec<ServiceName> = self.slots.keys().cloned().collect();
+        // What is being done may have changed what was seen.
+        let is_known = |(name, slot): &(&ServiceName, &Slot)| {
+            !slot.unsure && !self.busy.contains_key(&Lane::Slot((*name).clone()))
+        };
+        let services: Vec<ServiceName> =
+            self.slots.iter().filter(is_known).map(|(name, _)| name.clone()).collect();
         for service in services {
             self.refresh(&service, now, dice);
         }
