@@ -161,3 +161,5 @@ fn trouble_with_an_operation_that_happened_all_the_same_ends_with_the_look() {
     picture.observed(at(3), vec![container], at(3), EVEN);
     assert_eq!(picture.slot(&service()).memory.trouble, None);
 }
+
+mod converges;
