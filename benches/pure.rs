@@ -90,6 +90,7 @@ fn ledger(criterion: &mut Criterion) {
             incarnation: Incarnation("i".into()),
             wanted: Recorded::Present(document()),
             trial: Trial::default(),
+            ends: Default::default(),
         }
     };
     criterion.bench_function("ledger write, synced to the disk", |bench| {

@@ -18,6 +18,7 @@ pub mod desired;
 pub mod health;
 pub mod hidden;
 pub mod identity;
+pub mod jobs;
 pub mod judge;
 pub mod ledger;
 pub mod memory;

@@ -82,6 +82,7 @@ fn record(revision: u64, pages: usize) -> Record {
         incarnation: Incarnation("i".into()),
         wanted: Wanted::Present(vec![revision as u8; pages * PAGE - 512]),
         trial: Default::default(),
+        ends: Default::default(),
     }
 }
 

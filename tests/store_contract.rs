@@ -17,6 +17,7 @@ fn record(name: &str, revision: u64, wanted: Wanted) -> Record {
         incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
         wanted,
         trial: Default::default(),
+        ends: Default::default(),
     }
 }
 

@@ -196,7 +196,10 @@ impl Deployments {
                 None if book.is_new(&name) => {}
                 None => self.args.reconcilers.retire(&name),
             },
-            ChildNews::Reports(report) => book.reported(&name, report),
+            ChildNews::Reports(report) => {
+                book.reported(&name, report);
+                self.note_ends(&name);
+            }
             ChildNews::Gone => {
                 if book.may_forget(&name) {
                     self.writes.push(Write::Forget(name));

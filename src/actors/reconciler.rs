@@ -103,6 +103,7 @@ impl Reconciler {
     fn want(&mut self, wanted: Arc<Wanted>) {
         faults::point("want", self.args.name.as_str());
         self.cancel(|picture| picture.want(wanted));
+        self.picture.seen_anew(self.args.clock.now(), dice());
     }
 
     fn on_observed(&mut self, seen: Observation, ctx: &mut Context<Message>) {
@@ -357,7 +358,8 @@ impl Reconciler {
             complaint.as_ref().and_then(|c| c.trouble.retry_at).and_then(|at| self.args.clock.wall(at));
         let error = complaint.map(|complaint| overlay::last_error(complaint, retry_at));
         let services = slots.iter().map(|slot| (slot.name.clone(), slot.state())).collect();
-        Report { revision, phase, error, services }
+        let end = |slot: &SlotFacts<'_>| Some((slot.name.clone(), slot.memory.end()?.clone()));
+        Report { revision, phase, error, services, ends: slots.iter().filter_map(end).collect() }
     }
 }
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod alone;
+mod jobs;
 mod judging;
 mod objections;
 mod trials;
@@ -65,6 +66,8 @@ pub struct Book {
     /// Known from the ledger, and their reconcilers have not looked yet: what the process before this one
     /// told of them is nearer to the truth than that nothing is known.
     unseen: BTreeSet<DeploymentName>,
+    /// The end of a job of theirs is being written: nothing is told of them before it is.
+    noting: BTreeSet<DeploymentName>,
 }
 
 impl Book {
@@ -81,6 +84,7 @@ impl Book {
             told: BTreeMap::new(),
             held: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            noting: BTreeSet::new(),
             records: records.clone(),
         };
         for record in records.into_values() {
@@ -98,6 +102,7 @@ impl Book {
     /// A record is durable: it may be acted on. Returns the duty, when it changed.
     pub fn saved(&mut self, record: Record) -> Option<Duty> {
         let name = record.name.clone();
+        self.noted(&record);
         let duty = self.settle(record);
         self.mark_held(&name);
         // Of one that nobody works on, a list will tell what is there.
@@ -132,14 +137,16 @@ impl Book {
                 let same = before.as_ref().is_some_and(|b| b.wanted == record.wanted);
                 let same_trial = before.as_ref().is_some_and(|b| b.trial == record.trial);
                 let but_owed = |trial: &Trial| Trial { owed: BTreeMap::new(), ..trial.clone() };
+                let same_ends = before.as_ref().is_some_and(|b| b.ends == record.ends);
                 let same_history = before.is_some_and(|b| but_owed(&b.trial) == but_owed(&record.trial));
                 let runs = matches!(self.duties.get(&name), Some(Duty::Run(run)) if !run.doubtful);
                 if let (true, Some(accepted)) = (same && same_history && runs, &mut known.accepted) {
-                    // What is held against a newer document stands while nothing is put.
-                    if same_trial || accepted.revision != record.revision {
+                    // A note is no put: what is held against a newer document stands.
+                    if (same_trial && same_ends) || accepted.revision != record.revision {
                         known.objection = None;
                     }
                     accepted.revision = record.revision;
+                    self.remember_ends(&record);
                     return if same_trial { None } else { self.tell_owed(&record) };
                 }
                 let read = match quarantine(&record) {
@@ -162,6 +169,7 @@ impl Book {
         let known = self.known.entry(name.clone()).or_default();
         wanted.doubtful = self.doubtful.contains(&name);
         wanted.owed = record.trial.owed.clone();
+        wanted.ends = jobs::ends_of(record);
         (known.removing, known.objection) = (false, wanted.doubtful.then(|| doubt(record)));
         known.accepted = Some(Accepted {
             revision: wanted.revision,
@@ -221,8 +229,8 @@ impl Book {
 
     /// The states that changed since they were last told.
     pub fn changes(&mut self, at: Timestamp) -> Vec<DeploymentState> {
-        let Self { known, told, device, unseen, .. } = self;
-        let seen = known.iter().filter(|(name, _)| !unseen.contains(*name));
+        let Self { known, told, device, unseen, noting, .. } = self;
+        let seen = known.iter().filter(|(name, _)| !unseen.contains(*name) && !noting.contains(*name));
         let states = seen.map(|(name, known)| known.state(device, name, at));
         let changed: Vec<_> = states.filter(|state| is_change(told.get(&state.deployment), state)).collect();
         told.extend(changed.iter().map(|state| (state.deployment.clone(), state.clone())));

@@ -1,5 +1,6 @@
 //! A validated document with everything that is derived from it.
 use super::container::{Container, OwedStart, SpecDigest};
+use super::jobs::End;
 use super::spec;
 use fleet_contracts::desired::{DesiredDeployment, Lifecycle, Refusal, Restart, Service, parse};
 use fleet_contracts::{ServiceName, ValueName};
@@ -52,6 +53,8 @@ pub struct Wanted {
     pub doubtful: bool,
     /// What is durable of runs that are stopped for their health.
     pub owed: BTreeMap<ServiceName, OwedStart>,
+    /// How jobs of it ended, as far as that was noted.
+    pub ends: BTreeMap<ServiceName, End>,
 }
 
 impl Wanted {
@@ -60,7 +63,8 @@ impl Wanted {
         let parsed = parse(document)?;
         let digest = spec::digest_of(&parsed.deployment);
         let (targets, warnings) = (targets(parsed.deployment), parsed.warnings);
-        Ok(Self { revision, digest, targets, warnings, doubtful: false, owed: BTreeMap::new() })
+        let (owed, ends) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { revision, digest, targets, warnings, doubtful: false, owed, ends })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Absence is not deletion: a deployment goes because of a delete marker, or because it is absent
 //! from a complete snapshot of the same bucket that this device has followed, and then only when few
 //! go at once. Everything else is held and reported until an operator confirms.
+use super::jobs::Ends;
 use super::ledger::{Followed, Record, Trial, Wanted};
 use super::source::{Entry, Incarnation, Operation, Snapshot};
 use fleet_contracts::{DeploymentName, DeviceId};
@@ -167,6 +168,7 @@ fn entry_verdict(
             incarnation: life.clone(),
             wanted: Wanted::Present(document.clone()),
             trial: trial_of(record, document),
+            ends: record.map(|record| record.ends.clone()).unwrap_or_default(),
         }),
         (Operation::Put(_), Ordering::Less) => Verdict::Stale { revision: entry.revision },
         (Operation::Removed, Ordering::Greater) => match record.filter(|record| is_present(record)) {
@@ -192,7 +194,9 @@ fn age(record: Option<&Record>, life: &Incarnation, entry: &Entry) -> Ordering {
 }
 
 fn removal(record: &Record, revision: u64) -> Record {
-    Record { revision, wanted: Wanted::Removed, trial: Trial::default(), ..record.clone() }
+    // What is applied again after it runs anew.
+    let ends = Ends::new();
+    Record { revision, wanted: Wanted::Removed, trial: Trial::default(), ends, ..record.clone() }
 }
 
 /// The same bytes put again are the same document, with what it did.

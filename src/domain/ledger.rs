@@ -1,5 +1,6 @@
 //! What this device was told to run, as it is kept on disk.
 use super::container::OwedStart;
+use super::jobs::Ends;
 use super::source::Incarnation;
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ pub struct Record {
     pub wanted: Wanted,
     /// Of this very document; another one begins anew.
     pub trial: Trial,
+    /// Of its jobs, also of specs before the present one.
+    pub ends: Ends,
 }
 
 /// What a document did to the agent that acted on it.

@@ -4,6 +4,7 @@ use super::backoff::{Backoff, CALM_AFTER, Dice};
 use super::container::{Container, ContainerId, Process, Status};
 use super::desired::Target;
 use super::health::{Health, Verdict};
+use super::jobs::End;
 use super::plan::View;
 use super::time::Moment;
 use fleet_contracts::desired::{Pull, Restart};
@@ -83,6 +84,8 @@ pub struct Memory {
     health: Option<Health>,
     /// It was stopped because of its health, and not started again yet.
     restart_owed: bool,
+    /// How the job of the wanted spec ended.
+    end: Option<End>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +103,7 @@ impl Memory {
         self.image = Image::Unknown;
         self.progress = None;
         self.trouble = None;
-        (self.health, self.unheard) = (None, None);
+        (self.health, self.unheard, self.end) = (None, None, None);
     }
 
     /// Its secrets have other values now: what failed may have failed because of the former ones.
@@ -143,7 +146,7 @@ impl Memory {
         self.observe_health(target, view, now);
         let Some(main) = &view.main else {
             self.alive = None;
-            return;
+            return self.tell_of_the_end(target);
         };
         match main.status {
             Status::Running(_) => self.seen_alive(&main.id, now),
@@ -151,7 +154,11 @@ impl Memory {
             Status::Ended { code } | Status::Exited { code }
                 if target.digest_is(main) && target.stays_down(code) =>
             {
+                self.job_ended(target, code);
                 self.ended(&main.id, code);
+            }
+            Status::Created if target.digest_is(main) && self.end_of(target).is_some() => {
+                self.tell_of_the_end(target);
             }
             Status::Ended { .. } | Status::Exited { .. } | Status::Lying | Status::Created => {
                 self.seen_dead(main, now, dice);
@@ -226,12 +233,10 @@ impl Memory {
             return;
         }
         self.unheard = (code != 0).then(|| id.clone());
-        let message =
-            || format!("the container exited with code {code}, and its restart policy leaves it so");
         self.trouble = (code != 0).then(|| Trouble {
             about: About::Running,
             code: Code::Exited,
-            message: message(),
+            message: left_down(code),
             retry_at: None,
         });
     }
@@ -247,7 +252,10 @@ impl Memory {
         if let Some(trouble) = self.trouble.as_mut().filter(of_an_end)
             && !words.is_empty()
         {
-            trouble.message += &format!("; it said last: {words}");
+            trouble.message += &said_last(words);
+            if let Some(end) = &mut self.end {
+                end.said = Some(words.to_owned());
+            }
         }
     }
 
@@ -320,4 +328,13 @@ impl Memory {
     }
 }
 
+fn left_down(code: i64) -> String {
+    format!("the container exited with code {code}, and its restart policy leaves it so")
+}
+
+fn said_last(words: &str) -> String {
+    format!("; it said last: {words}")
+}
+
 mod health;
+mod jobs;

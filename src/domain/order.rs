@@ -25,6 +25,8 @@ pub struct Other<'a> {
     pub view: &'a View,
     /// Whether the check of the container in service passed last.
     pub is_healthy: bool,
+    /// The code that its job of the target's spec ended with, as far as that is known without its container.
+    pub end: Option<i64>,
 }
 
 pub fn gate<'a>(target: &Target, other: impl Fn(&ServiceName) -> Option<Other<'a>>) -> Gate {
@@ -49,9 +51,9 @@ pub fn awaited<'a, 't>(
 /// By the container of the wanted spec, after everything of an update is done.
 fn is_met(other: &Other<'_>, condition: Condition) -> bool {
     let Other { target, view, .. } = other;
-    let Some(main) = view.main.as_ref().filter(|main| target.digest_is(main)) else { return false };
+    let is_outdated = view.main.as_ref().is_some_and(|main| !target.digest_is(main));
     let replaced = view.next.is_none() && !view.others.iter().any(|old| old.status.is_alive());
-    replaced && is_met_by(main, other, condition)
+    replaced && !is_outdated && is_met_by(view.main.as_ref(), other, condition)
 }
 
 /// By whatever container is in service. A service that fails while an update of another one waits for its image
@@ -59,17 +61,20 @@ fn is_met(other: &Other<'_>, condition: Condition) -> bool {
 fn is_met_somehow(other: &Other<'_>, condition: Condition) -> bool {
     let alive = || other.view.all().find(|container| matches!(container.status, Status::Running(_)));
     let in_service = alive().or(other.view.main.as_ref());
-    in_service.is_some_and(|container| match condition {
+    let is_outdated = in_service.is_some_and(|container| !other.target.digest_is(container));
+    match condition {
         // Nobody checks one of a former spec: that it runs has to do.
-        Condition::Healthy if !other.target.digest_is(container) => {
-            is_met_by(container, other, Condition::Started)
-        }
-        condition => is_met_by(container, other, condition),
-    })
+        Condition::Healthy if is_outdated => is_met_by(in_service, other, Condition::Started),
+        condition => is_met_by(in_service, other, condition),
+    }
 }
 
-fn is_met_by(container: &Container, other: &Other<'_>, condition: Condition) -> bool {
-    let (runs, code) = (matches!(container.status, Status::Running(_)), container.status.exit_code());
+fn is_met_by(container: Option<&Container>, other: &Other<'_>, condition: Condition) -> bool {
+    let runs = container.is_some_and(|container| matches!(container.status, Status::Running(_)));
+    let forgets =
+        |container: &Container| container.status == Status::Created && other.target.digest_is(container);
+    let noted = other.end.filter(|_| container.is_none_or(forgets));
+    let code = container.and_then(|container| container.status.exit_code()).or(noted);
     match condition {
         Condition::Started => runs || code.is_some_and(|code| other.target.stays_down(code)),
         Condition::Healthy => runs && other.is_healthy,

@@ -1,5 +1,6 @@
 //! The published state of a deployment: what its reconciler reported, under what is known of its
 //! document.
+use super::jobs::End;
 use super::memory::Trouble;
 use super::report::Complaint;
 use fleet_contracts::state::{Code, DeploymentState, LastError, Phase, ServiceState};
@@ -13,6 +14,8 @@ pub struct Report {
     pub phase: Phase,
     pub error: Option<LastError>,
     pub services: BTreeMap<ServiceName, ServiceState>,
+    /// Of the jobs of that document.
+    pub ends: BTreeMap<ServiceName, End>,
 }
 
 /// A document or removal that was not carried out, and why.
@@ -74,7 +77,7 @@ impl Known {
     }
 
     /// The report, when it is about the accepted document and not about one before it.
-    fn current_report(&self) -> Option<&Report> {
+    pub(super) fn current_report(&self) -> Option<&Report> {
         let since = self.accepted.as_ref().map(|accepted| accepted.since_revision);
         self.report.as_ref().filter(|report| self.removing || Some(report.revision) >= since)
     }

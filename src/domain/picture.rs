@@ -129,6 +129,7 @@ impl Picture {
             let same = matches!(&before, Order::Run(old) if old.targets.get(name).is_some_and(|t| t.digest == target.digest));
             if !same {
                 slot.memory.new_target();
+                slot.memory.recall(target, wanted.ends.get(name));
                 slot.secrets = Readings::default();
                 obsolete.push(Lane::Image(name.clone()));
             }
@@ -139,6 +140,22 @@ impl Picture {
         }
         obsolete.retain(|lane| self.busy.contains_key(lane));
         obsolete
+    }
+
+    /// What was seen before it was known what is wanted: it may be the end of a job.
+    pub fn seen_anew(&mut self, now: Moment, dice: Dice) {
+        if !self.seen {
+            return;
+        }
+        // What is being done may have changed what was seen.
+        let is_known = |(name, slot): &(&ServiceName, &Slot)| {
+            !slot.unsure && !self.busy.contains_key(&Lane::Slot((*name).clone()))
+        };
+        let services: Vec<ServiceName> =
+            self.slots.iter().filter(is_known).map(|(name, _)| name.clone()).collect();
+        for service in services {
+            self.refresh(&service, now, dice);
+        }
     }
 
     /// Removed with authority. Returns the lanes whose pull nobody wants any more.

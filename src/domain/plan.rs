@@ -64,7 +64,7 @@ impl View {
 /// Why a container may be stopped or removed. There is no effect without one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Its digest is no longer the wanted one, and its successor is ready.
+    /// Its digest is no longer the wanted one, and its successor is ready, or a job that was done already.
     Changed,
     /// The document no longer has its service.
     Dropped,
@@ -134,6 +134,9 @@ pub fn plan(target: &Target, view: &View, memory: &Memory, gate: Gate, now: Mome
     }
     if let Some(step) = slot.keep_what_is_equal() {
         return step;
+    }
+    if let Some(code) = slot.was_done() {
+        return slot.leave_done(code);
     }
     match view.others.iter().find(|c| !c.status.made_way()) {
         Some(outgoing) => slot.hand_over_from(outgoing),
@@ -210,6 +213,26 @@ impl Slot<'_> {
             Some(main) => clear(main, Cause::Unused),
             None => Step::Do(Action::Rename { id: equal.id.clone(), to: Role::Main }),
         })
+    }
+
+    /// The code that a job of the wanted spec ended with, where its container does not tell it: it was removed, made
+    /// way for that of another spec, or podman forgot that it ran.
+    fn was_done(&self) -> Option<i64> {
+        let end = self.memory.end_of(self.target)?;
+        let tells = |main: &Container| main.status.is_alive() || main.status.exit_code().is_some();
+        let is_told = self.view.main.as_ref().is_some_and(|main| self.is_wanted(main) && tells(main));
+        (!is_told).then_some(end.code)
+    }
+
+    /// Nothing is made or started for a job that was done. One that podman forgot the end of stays.
+    fn leave_done(&self, code: i64) -> Step {
+        let forgotten = |main: &&Container| self.is_wanted(main) && main.status == Status::Created;
+        let main = self.view.main.iter().filter(|main| !forgotten(main));
+        match self.view.next.iter().chain(&self.view.others).chain(main).next() {
+            Some(other) if other.status.is_alive() => clear(other, Cause::Changed),
+            Some(other) => clear(other, Cause::Unused),
+            None => Step::Done(Rest::Exited { code }),
+        }
     }
 
     /// An outgoing container is still alive: it stays until its successor is ready to start.

@@ -48,11 +48,21 @@ impl SlotFacts<'_> {
     /// What is told of the service.
     pub fn state(&self) -> ServiceState {
         let shown = self.view.in_service();
+        let told = state_of(self.phase(), shown);
         ServiceState {
+            exit_code: told.exit_code.or(self.noted_code()),
             restarts: self.memory.restarts,
             health: self.memory.health(),
             pull: self.memory.progress.map(|(current, total)| PullProgress { current, total }),
-            ..state_of(self.phase(), shown)
+            ..told
+        }
+    }
+
+    /// Of a job whose container cannot tell it any more.
+    fn noted_code(&self) -> Option<i64> {
+        match self.step {
+            Step::Done(Rest::Exited { code }) => Some(*code),
+            Step::Done(Rest::Running | Rest::Empty) | Step::Do(_) | Step::Wait(_) => None,
         }
     }
 

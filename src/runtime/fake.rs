@@ -85,6 +85,11 @@ impl FakeRuntime {
         self.world.change(|state| state.occupied_ports.remove(&port));
     }
 
+    /// What the document asks of the container of this name is not to be had: no create, or no start of it succeeds.
+    pub fn refuses(&self, op: Op, name: &str, said: &str) {
+        self.world.change(|state| state.faults.refuse(op, name, said));
+    }
+
     /// A container's process gets SIGKILL from outside.
     pub fn kill(&self, name: &str) {
         self.exit(name, 137);
@@ -152,6 +157,11 @@ impl FakeRuntime {
     /// Processes die, containers come back as `Created`, streams end. Images, volumes, networks stay.
     pub fn reboot(&self) {
         self.world.change(State::reboot);
+    }
+
+    /// The same by a power cut: the last creates, renames and removes, so many, never reached the disk.
+    pub fn power_cut(&self, lost: usize) {
+        self.world.change(|state| state.power_cut(lost));
     }
 
     /// The socket is gone: calls fail as `Unreachable`, streams end.

@@ -1,7 +1,8 @@
 //! The form of records on disk. Fields are only ever added, with a default; `v` rises only when an
 //! older agent would misread what it finds.
 use super::envelope::{self, Kind};
-use crate::domain::container::{ContainerId, OwedStart};
+use crate::domain::container::{ContainerId, OwedStart, SpecDigest};
+use crate::domain::jobs::{End, Ends, Noted};
 use crate::domain::ledger::{Followed, Record, Trial, Wanted};
 use crate::domain::source::Incarnation;
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
@@ -29,6 +30,8 @@ struct Deployment {
     quarantined: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     owed: BTreeMap<ServiceName, Owed>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    jobs: BTreeMap<ServiceName, Job>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,6 +50,33 @@ impl From<Owed> for OwedStart {
     fn from(form: Owed) -> Self {
         Self { id: ContainerId::new(&form.container), started_at: form.started_at }
     }
+}
+
+/// How a job ended.
+#[derive(Serialize, Deserialize)]
+struct Job {
+    digest: String,
+    code: i64,
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
+}
+
+impl From<&Noted> for Job {
+    fn from(Noted { end, at }: &Noted) -> Self {
+        let End { digest, code, said } = end.clone();
+        Self { digest: digest.as_str().to_owned(), code, at: *at, said }
+    }
+}
+
+impl From<Job> for Noted {
+    fn from(Job { digest, code, at, said }: Job) -> Self {
+        Self { end: End { digest: SpecDigest::from_hex(&digest), code, said }, at }
+    }
+}
+
+fn ends_of(jobs: BTreeMap<ServiceName, Job>) -> Ends {
+    jobs.into_iter().map(|(service, job)| (service, job.into())).collect()
 }
 
 fn is_none_yet(ends: &u32) -> bool {
@@ -75,6 +105,7 @@ pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
         ends: record.trial.ends,
         quarantined: record.trial.quarantined.clone(),
         owed: record.trial.owed.iter().map(|(service, start)| (service.clone(), start.into())).collect(),
+        jobs: record.ends.iter().map(|(service, noted)| (service.clone(), noted.into())).collect(),
     };
     seal(Kind::Deployment, &form)
 }
@@ -96,6 +127,7 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
             quarantined: form.quarantined,
             owed: form.owed.into_iter().map(|(service, start)| (service, start.into())).collect(),
         },
+        ends: ends_of(form.jobs),
     })
 }
 

@@ -76,8 +76,16 @@ async fn unknown_fields_are_warned_of_and_a_container_that_keeps_failing_is_a_cr
     assert_eq!(warnings, ["data.services[0].colour", "note"]);
     let healthy = device.life("fleet-web.a");
 
-    device.put("loop", deployment(&[script("bad", "exit 3")])).await;
-    let loops = |state: &Value| state["last_error"]["code"] == "crash-loop";
+    device.put("loop", deployment(&[script("bad", "echo no luck; exit 3"), steady("sibling")])).await;
+    let loops = |state: &Value| {
+        let (error, bad) = (&state["last_error"], &state["services"]["bad"]);
+        let says = error["message"].as_str().is_some_and(|text| text.contains("; it said last: no luck"));
+        says && error["code"] == "crash-loop" && bad["exit_code"] == 3 && bad["restarts"].as_u64() >= Some(4)
+    };
+    device
+        .seen("its sibling runs", |all| all.get("fleet-loop.sibling").is_some_and(|s| s.life.is_some()))
+        .await;
+    let sibling = device.life("fleet-loop.sibling");
     let state = device.state("loop", "it is called a crash loop", loops).await;
     assert_eq!((&state["phase"], &state["last_error"]["service"]), (&json!("Degraded"), &json!("bad")));
     assert!(state["last_error"]["retry_at"].is_string(), "{state:#}");
@@ -86,5 +94,6 @@ async fn unknown_fields_are_warned_of_and_a_container_that_keeps_failing_is_a_cr
     let state = device.state("job", "the job failed", |state| state["phase"] == "Failed").await;
     assert_eq!(state["last_error"]["code"], "exited");
     assert_eq!(state["services"]["job"]["exit_code"], 3);
+    assert_eq!(device.life("fleet-loop.sibling"), sibling);
     assert_eq!(device.life("fleet-web.a"), healthy);
 }

@@ -2,7 +2,9 @@
 use crate::device::Device;
 use crate::documents::{deployment, script, steady, with, with_lifecycle};
 use crate::observe::Life;
-use crate::registry::{CLOSED, OPEN, Registry, UNKNOWN};
+use crate::podman_world::DEMO_IMAGE;
+use crate::registry::{CLOSED, OPEN, Registry, STALLING, UNKNOWN};
+use crate::witness::{Witness, mark};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +13,8 @@ use std::path::{Path, PathBuf};
 fn diarist(name: &str, version: &str, diary: &Path) -> Value {
     let says = |word: &str| format!("echo {version} {word} >> /diary/{name}");
     let told = |signal: &str| format!("trap 'sleep 0.5; {}; exit 0' {signal}", says(signal));
-    let text = format!("{}; {}; {}; sleep 86400 & wait", told("USR1"), told("TERM"), says("up"));
+    let slot = mark("shop", name);
+    let text = format!(": {slot}; {}; {}; {}; sleep 86400 & wait", told("USR1"), told("TERM"), says("up"));
     with(script(name, &text), json!({"volumes": [format!("{}:/diary", diary.display())]}))
 }
 
@@ -108,6 +111,7 @@ async fn a_failed_update_leaves_the_old_running_and_says_why_until_it_can_be_don
 #[tokio::test]
 async fn an_agent_killed_in_the_middle_of_an_update_ends_with_exactly_the_desired_containers() {
     let mut device = Device::new().await;
+    let witness = Witness::new();
     let diary: PathBuf = device.directory("diary");
     let file = diary.join("web");
     let version = |n: usize| deployment(&[diarist("web", &format!("v{n}"), &diary), steady("other")]);
@@ -142,4 +146,37 @@ async fn an_agent_killed_in_the_middle_of_an_update_ends_with_exactly_the_desire
     // Never two at once: each version came up after the one before had said goodbye.
     let expected = ["v0 up", "v0 TERM", "v1 up", "v1 TERM", "v2 up", "v2 TERM", "v3 up"];
     device.lines(&file, "each came after the one before", |lines| lines == expected).await;
+    witness.never_saw_two();
+}
+
+#[tokio::test]
+async fn a_document_that_comes_while_an_image_stalls_does_not_wait_for_it() {
+    let device = Device::new().await;
+    // An image that shares no layer with what the registry has.
+    let (flat, tar) = ("localhost/flat:1", device.world.path("flat.tar").display().to_string());
+    device.world.podman(&["create", "--name", "flat", DEMO_IMAGE, "true"]);
+    device.world.podman(&["export", "--output", &tar, "flat"]);
+    device.world.podman(&["rm", "flat"]);
+    device.world.podman(&["import", &tar, flat]);
+    let _registry = Registry::serve(&device.world);
+    let version = |image: &str, n: &str| {
+        deployment(&[with(steady("a"), json!({"image": image, "env": {"VERSION": n}}))])
+    };
+    let stalls = async || {
+        device.put("web", version(STALLING, "2")).await;
+        device.state("web", "it is being pulled", |state| state["phase"] == "Pulling").await;
+    };
+    device.apply("web", version(flat, "1")).await;
+    let old = device.life("fleet-web.a");
+    stalls().await;
+    device.apply("web", version(flat, "1")).await;
+    assert_eq!(device.life("fleet-web.a"), old, "back at what runs");
+    stalls().await;
+    device.apply("web", version(flat, "3")).await;
+    assert_ne!(device.life("fleet-web.a"), old);
+    let made =
+        ["events", "--stream=false", "--filter=event=create", "--filter=image=127.0.0.1:5000/stalling:1"];
+    assert_eq!(device.world.podman(&made), "", "the second was never made");
+    let names: Vec<String> = device.containers().into_keys().collect();
+    assert_eq!(names, ["fleet-web.a"]);
 }

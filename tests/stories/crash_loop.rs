@@ -111,6 +111,29 @@ async fn ten_minutes_of_running_make_the_next_failure_a_first_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_ends_after_eleven_minutes_again_and_again_is_started_again_at_once_each_time() {
+    let story = Story::begin().await;
+    story.runtime.add_image_with("leaks:1", Program::exits(seconds(660), 1));
+    story.apply_and_run("web", demo("leaks:1")).await;
+    story.apply_and_run("other", demo("demo:1")).await;
+    let other = story.pids()["fleet-other.a"];
+    for end in 1..=30 {
+        let pid = story.runtime.pid("fleet-web.a");
+        let ended = |s: &Story| s.runtime.pid("fleet-web.a") != pid;
+        story.within(seconds(661), "it ends", ended).await;
+        let runs = |s: &Story| s.runtime.pid("fleet-web.a").is_some();
+        story
+            .within(Duration::from_millis(500), &format!("it is started at once, the {end}th time"), runs)
+            .await;
+        assert_ne!(story.code("web"), Some(Code::CrashLoop), "{end}");
+    }
+    story.pass(seconds(15)).await;
+    let state = story.state("web").unwrap();
+    assert_eq!((state.phase, state.services.values().next().unwrap().restarts), (Phase::Running, 30));
+    assert_eq!(story.pids()["fleet-other.a"], other);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_ten_minutes_of_running_the_wait_goes_on_growing() {
     let story = Story::begin().await;
     story.apply_and_run("web", demo("demo:1")).await;

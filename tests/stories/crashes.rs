@@ -97,3 +97,53 @@ async fn a_crash_after_any_step_of_any_work_ends_with_exactly_what_is_wanted() {
         assert!(cut_off >= 5, "{work:?} was cut off {cut_off} times only");
     }
 }
+
+/// Podman's last changes are lost with the power, or not; the network is away for a while, or not.
+async fn power_cut_after(steps: u32, lost: usize, is_offline: bool, wanted: &Made) {
+    let mut story = Story::begin().await;
+    story.apply_and_run("other", marked("demo:1", 1)).await;
+    Work::Replace.before(&story).await;
+    let old = made(&story);
+    let revision = Work::Replace.begin(&story);
+    story.pass(steps * STEP).await;
+    story.crash().await;
+    story.runtime.power_cut(lost);
+    if is_offline {
+        story.bus.disconnect();
+    }
+    story.boot().await;
+    let what = format!("a power cut at step {steps} with {lost} changes lost, offline: {is_offline}");
+    if is_offline {
+        // By what was durable of the document.
+        let is_one = |s: &Story| made(s) == *wanted || made(s) == old;
+        let both_live = |s: &Story| s.live() == ["fleet-other.a", "fleet-web.a"];
+        story.until(&format!("old or new after {what}"), |s| is_one(s) && both_live(s)).await;
+        story.bus.connect();
+    }
+    story.until(&what, |s| is_done(s, wanted, revision)).await;
+    assert_eq!(story.live(), ["fleet-other.a", "fleet-web.a"], "{what}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_cut_in_the_middle_of_a_replace_leaves_the_old_or_the_new_and_one_live() {
+    let wanted = Work::Replace.undisturbed().await;
+    for (lost, steps) in [0, 1, 2].into_iter().cycle().zip((0..40).step_by(5)) {
+        power_cut_after(steps, lost, false, &wanted).await;
+        power_cut_after(steps, lost, true, &wanted).await;
+    }
+}
+
+mod long {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_power_cut_at_any_step_of_a_replace_leaves_the_old_or_the_new_and_one_live() {
+        let wanted = Work::Replace.undisturbed().await;
+        for steps in 0..40 {
+            for lost in 0..3 {
+                power_cut_after(steps, lost, false, &wanted).await;
+                power_cut_after(steps, lost, true, &wanted).await;
+            }
+        }
+    }
+}

@@ -118,6 +118,49 @@ async fn going_back_while_the_new_image_is_pulled_keeps_the_old_container() {
     story.always(20 * TICK, "nothing else happens", |s| s.pids() == pids).await;
 }
 
+/// What was never finished of the second document leaves no trace, and the old one goes once.
+#[tokio::test(start_paused = true)]
+async fn a_third_document_does_not_wait_for_the_pull_of_the_second_whose_image_never_comes() {
+    let story = Story::begin().await;
+    story.runtime.registry("big:1", Registry::stalls_after(3, seconds(1)));
+    story.runtime.registry("demo:4", Registry::has_slowly(Program::polite(), 3, seconds(1)));
+    for last in ["demo:3", "demo:4"] {
+        story.apply_and_run("web", demo("demo:1")).await;
+        let pids = story.pids();
+        story.runtime.clear_journal();
+        story.apply("web", demo("big:1"));
+        story.until("it pulls", |s| s.phase("web") == Some(Phase::Pulling)).await;
+        story.always(seconds(20), "it stalls, and the old one runs", |s| s.pids() == pids).await;
+        let revision = story.apply("web", demo(last));
+        story.within(seconds(5), "the third runs", |s| s.is_running("web", revision)).await;
+        let did = |verb: &str| story.runtime.journal().iter().filter(|line| line.starts_with(verb)).count();
+        assert_eq!([did("create"), did("start"), did("signal"), did("remove")], [1, 1, 1, 1], "{last}");
+    }
+}
+
+/// At the next safe point: a create that is under way comes to its end.
+#[tokio::test(start_paused = true)]
+async fn a_successor_that_was_prepared_for_the_second_document_is_never_started_for_the_third() {
+    let story = Story::begin().await;
+    for (last, is_first) in [("demo:3", false), ("demo:1", true)] {
+        story.apply_and_run("web", demo("demo:1")).await;
+        story.runtime.clear_journal();
+        story.runtime.delay_next(Op::Create, seconds(10));
+        let made = story.runtime.calls(Op::Create);
+        story.apply("web", demo("demo:2"));
+        story.until("the second is being made", |s| s.runtime.calls(Op::Create) > made).await;
+        story.pass(seconds(5)).await;
+        let revision = story.apply("web", demo(last));
+        story.runs("web", revision).await;
+        let journal = story.runtime.journal();
+        let started = journal.iter().filter(|line| line.starts_with("start")).count();
+        let renamed = journal.iter().filter(|line| line.starts_with("rename")).count();
+        // Made, cleared away, and for another one: made, swapped, started.
+        assert_eq!((started, renamed), if is_first { (0, 0) } else { (1, 2) }, "{last}: {journal:?}");
+        assert_eq!(story.runtime.containers().len(), 1);
+    }
+}
+
 /// As long as the old one was not stopped yet, it is the one that stays.
 #[tokio::test(start_paused = true)]
 async fn going_back_in_the_middle_of_a_replace_keeps_the_old_container() {

@@ -25,6 +25,8 @@ impl Deployments {
                     self.args.reconcilers.renew(name.clone());
                     self.assign(&name, duty);
                 }
+                // A removal that was taken back at once may have dropped them.
+                self.note_ends(&name);
                 self.counted();
             }
             DiskNews::FollowedSaved(_) => self.written("followed"),
@@ -104,6 +106,11 @@ impl Deployments {
         self.args.reconcilers.send(name, order(duty));
     }
 
+    pub(super) fn note_ends(&mut self, name: &DeploymentName) {
+        let record = self.book.as_mut().and_then(|book| book.note_ends(name, Timestamp::now()));
+        self.write(record);
+    }
+
     pub(super) fn write(&mut self, record: Option<Record>) {
         record.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
     }
@@ -118,6 +125,7 @@ impl Deployments {
 
     fn on_write_failed(&mut self, error: &StoreError, ctx: &mut Context<Message>) {
         self.writes.failed();
+        self.book.iter_mut().for_each(Book::not_noted);
         self.counted();
         if !std::mem::replace(&mut self.reasons.disk_failing, true) {
             tracing::error!(%error, "the ledger cannot be written: what is new in it is accepted when it can");

@@ -48,7 +48,8 @@ impl Book {
         let before = known.report.take().map(|report| report.services).unwrap_or_default();
         let revision = known.accepted.as_ref().map_or(0, |accepted| accepted.revision);
         let services = report::services_of(name, containers, &before);
-        known.report = Some(Report { revision, phase: Phase::Failed, error: None, services });
+        known.report =
+            Some(Report { revision, phase: Phase::Failed, error: None, services, ends: BTreeMap::new() });
         self.unseen.remove(name);
     }
 

@@ -73,20 +73,25 @@ impl Book {
                 self.object(name, Code::StaleRevision, message);
             }
             Verdict::Remove(record) => self.take(record, judged),
-            Verdict::Accept(record) => match self.objection_to(&record) {
-                Some(Objection { code, message }) => self.object(name, code, message),
-                None => self.take(record, judged),
+            Verdict::Accept(mut record) => match self.read(&record) {
+                Err(Objection { code, message }) => self.object(name, code, message),
+                Ok(wanted) => {
+                    if let Some(wanted) = wanted {
+                        record.ends.retain(|service, _| wanted.targets.contains_key(service));
+                    }
+                    self.take(record, judged);
+                }
             },
         }
     }
 
-    /// Why a document cannot be accepted. One in quarantine was, and is not read again.
-    fn objection_to(&self, record: &Record) -> Option<Objection> {
+    /// What a document says, or why it cannot be accepted. One in quarantine was, and is not read again.
+    fn read(&self, record: &Record) -> Result<Option<Wanted>, Objection> {
         match &record.wanted {
             ledger::Wanted::Present(document) if record.trial.quarantined.is_none() => {
-                self.reading.document(record, document).err()
+                self.reading.document(record, document).map(Some)
             }
-            ledger::Wanted::Present(_) | ledger::Wanted::Removed => None,
+            ledger::Wanted::Present(_) | ledger::Wanted::Removed => Ok(None),
         }
     }
 

@@ -192,7 +192,13 @@ fn what_the_ledger_holds_is_told_when_its_reconciler_has_looked() {
     assert_eq!((next.changes(at), next.counts().total), (vec![], 1));
     next.reported(
         &name(),
-        Report { revision: 1, phase: Phase::Running, error: None, services: BTreeMap::new() },
+        Report {
+            revision: 1,
+            phase: Phase::Running,
+            error: None,
+            services: BTreeMap::new(),
+            ends: BTreeMap::new(),
+        },
     );
     assert_eq!(state(&mut next).phase, Phase::Running);
 }
@@ -200,4 +206,5 @@ fn what_the_ledger_holds_is_told_when_its_reconciler_has_looked() {
 mod alone;
 mod delivery;
 mod doubt;
+mod jobs;
 mod trials;

@@ -42,6 +42,7 @@ fn record(deployment: &str, revision: u64) -> Record {
         incarnation: life(BUCKET),
         wanted: Wanted::Present(format!("document {revision}").into_bytes()),
         trial: Default::default(),
+        ends: Default::default(),
     }
 }
 

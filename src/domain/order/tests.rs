@@ -41,7 +41,7 @@ fn allowed(condition: &str, status: Status, is_old: bool, is_healthy: bool) -> (
     let digest = (!is_old).then(|| target.digest.clone());
     let main = Some(Container { digest, ..container("db", &[], status) });
     let view = View { main, ..View::default() };
-    let other = |_: &ServiceName| Some(Other { target, view: &view, is_healthy });
+    let other = |_: &ServiceName| Some(Other { target, view: &view, is_healthy, end: None });
     let gate = gate(&wanted.targets[&name("web")], other);
     (gate.may_restart, gate.may_begin)
 }

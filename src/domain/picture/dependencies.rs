@@ -53,7 +53,9 @@ impl Picture {
     }
 
     fn other<'a>(&'a self, name: &ServiceName, views: &'a BTreeMap<ServiceName, View>) -> Option<Other<'a>> {
-        let is_healthy = self.slots.get(name)?.memory.health() == Some(state::Health::Healthy);
-        Some(Other { target: self.target(name)?, view: views.get(name)?, is_healthy })
+        let (target, memory) = (self.target(name)?, &self.slots.get(name)?.memory);
+        let is_healthy = memory.health() == Some(state::Health::Healthy);
+        let end = memory.end_of(target).map(|end| end.code);
+        Some(Other { target, view: views.get(name)?, is_healthy, end })
     }
 }

@@ -222,3 +222,4 @@ fn a_stop_that_somebody_began_is_left_alone_for_a_while_and_brought_to_its_end_t
     picture.observed(at(40), vec![stopping], at(40), EVEN);
     assert_eq!(picture.steps(at(40)), [(service(), Step::Wait(Some(at(50))))]);
 }
+mod converges;

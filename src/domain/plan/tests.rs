@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::backoff::Dice;
 use crate::domain::container::{Process, SpecDigest};
+use crate::domain::jobs::End;
 use crate::domain::memory::{About, Image};
 use fleet_contracts::desired::{Lifecycle, Pull, Restart, parse};
 use fleet_contracts::state::Code;
@@ -150,6 +151,35 @@ fn a_job_that_ended_is_not_run_again() {
         want.service.restart = Restart::OnFailure;
         assert_eq!(step(&want, &view), Step::Do(Action::Start(id("a"))));
     }
+}
+
+fn done(target: &Target) -> Memory {
+    let end = End { digest: target.digest.clone(), code: 3, said: None };
+    let mut memory = Memory::default();
+    memory.recall(target, Some(&end));
+    memory
+}
+
+fn job(digest: &str) -> Target {
+    let mut job = target(digest);
+    job.service.restart = Restart::Never;
+    job
+}
+
+#[test]
+fn a_job_that_was_done_is_not_made_or_started_again() {
+    let forgotten = container("a", "new", Status::Created);
+    for main in [None, Some(forgotten.clone())] {
+        let view = View { main, ..View::default() };
+        let done_with = |memory: &Memory| plan(&job("new"), &view, memory, Gate::OPEN, NOW);
+        assert_eq!(done_with(&done(&job("new"))), Step::Done(Rest::Exited { code: 3 }));
+        assert!(matches!(done_with(&done(&job("other"))), Step::Do(Action::Create(_) | Action::Start(_))));
+    }
+    // Another policy is another spec; a container of another spec is started by nobody's note.
+    let view = View { main: Some(forgotten), ..View::default() };
+    let start = Step::Do(Action::Start(id("a")));
+    assert_eq!(plan(&target("new"), &view, &done(&target("new")), Gate::OPEN, NOW), start);
+    assert_eq!(keep(&job("other"), &view, &done(&job("other")), NOW), start);
 }
 
 #[test]
@@ -334,6 +364,32 @@ proptest! {
                     prop_assert!(world.view.next.is_none() && world.view.others.is_empty());
                     prop_assert!(world.view.draft.is_none());
                     prop_assert!(untouched.is_none() || healthy(&world.view) == untouched);
+                    return Ok(());
+                }
+                Step::Wait(until) => prop_assert!(false, "waits for {until:?} in {:?}", world.view),
+            }
+        }
+        prop_assert!(false, "did not converge: {:?}", world.view);
+    }
+
+    #[test]
+    fn a_job_that_was_done_is_not_run_again_from_any_state(view in any_view()) {
+        let (want, memory) = (job("new"), done(&job("new")));
+        let mut world = World { view, created: 0 };
+        let running = |view: &View| view.all().any(|c| want.digest_is(c) && c.status.is_alive());
+        let was_running = running(&world.view);
+        for _ in 0..20 {
+            match plan(&want, &world.view, &memory, Gate::OPEN, NOW) {
+                Step::Do(action) => {
+                    let runs = matches!(action, Action::Create(_) | Action::Start(_) | Action::Pull);
+                    prop_assert!(!runs, "{action:?} in {:?}", world.view);
+                    world.apply(action, &want);
+                }
+                Step::Done(Rest::Running) => return Ok(prop_assert!(was_running)),
+                Step::Done(rest) => {
+                    let has_ended = matches!(rest, Rest::Exited { .. });
+                    prop_assert!(has_ended);
+                    prop_assert!(world.live() == 0 && world.view.next.is_none() && world.view.others.is_empty());
                     return Ok(());
                 }
                 Step::Wait(until) => prop_assert!(false, "waits for {until:?} in {:?}", world.view),

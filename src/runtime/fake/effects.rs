@@ -2,7 +2,7 @@
 use super::state::{Found, State};
 use crate::domain::container::{ContainerId, Status};
 use crate::domain::spec::{CreateSpec, PlacedFile};
-use crate::runtime::{ErrorKind, Run, StopSettings};
+use crate::runtime::{ErrorKind, Operation as Op, Run, StopSettings};
 use fleet_contracts::names::label;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +22,7 @@ impl State {
         if self.named(name).is_some() || self.orphans.contains(name) {
             return Err((ErrorKind::NameInUse, format!("the container name \"{name}\" is already in use")));
         }
+        self.faults.refuses(Op::Create, name)?;
         let found = Found {
             name: name.into(),
             labels: spec.labels.clone(),
@@ -42,6 +43,7 @@ impl State {
             files: BTreeMap::new(),
             hidden_env: spec.hidden_env.clone(),
         };
+        self.remember();
         self.journal.push(format!("create {name}"));
         Ok(self.insert(found))
     }
@@ -74,6 +76,7 @@ impl State {
             let said = "runc create failed: container with given ID already exists";
             return Err((ErrorKind::Unstartable, said.into()));
         }
+        self.faults.refuses(Op::Start, &found.name)?;
         if let Some(port) = found.host_ports.iter().find(|port| self.is_taken(**port)) {
             return Err((
                 ErrorKind::PortInUse,
@@ -143,6 +146,7 @@ impl State {
         if self.named(name).is_some_and(|holder| holder != *id) {
             return Err((ErrorKind::NameInUse, format!("name {name} already in use")));
         }
+        self.remember();
         self.found_mut(id)?.name = name.into();
         self.note(id, format!("rename {old} -> {name}"));
         Ok(())
@@ -154,6 +158,7 @@ impl State {
             return Err((ErrorKind::Refused, "it is alive".into()));
         }
         let line = format!("remove {}", found.name);
+        self.remember();
         self.note(id, line);
         self.containers.remove(id);
         Ok(())

@@ -42,9 +42,20 @@ pub(super) struct Faults {
     next: BTreeMap<Op, VecDeque<Fault>>,
     hung: BTreeSet<Op>,
     calls: BTreeMap<Op, usize>,
+    /// Of containers by this name, always, with these words.
+    refused: BTreeMap<(Op, String), String>,
 }
 
 impl Faults {
+    pub(super) fn refuse(&mut self, op: Op, name: &str, said: &str) {
+        self.refused.insert((op, name.to_owned()), said.to_owned());
+    }
+
+    pub(super) fn refuses(&self, op: Op, name: &str) -> Result<(), (ErrorKind, String)> {
+        let said = self.refused.get(&(op, name.to_owned()));
+        said.map_or(Ok(()), |said| Err((ErrorKind::Refused, said.clone())))
+    }
+
     pub(super) fn push(&mut self, op: Op, fault: Fault) {
         self.next.entry(op).or_default().push_back(fault);
     }

@@ -8,7 +8,7 @@ use crate::runtime::identity::identity;
 use crate::runtime::{Hint, Run, StopSettings};
 use fleet_contracts::names::label;
 use fleet_contracts::{DeviceId, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -37,6 +37,9 @@ pub(super) struct Found {
     pub(super) hidden_env: BTreeMap<String, Hidden>,
 }
 
+/// More than so many changes of podman's are not lost in one power cut.
+const FORMER_MAX: usize = 4;
+
 /// From the end of a process to the end of podman's cleanup; measured 200 to 500 ms.
 const CLEANUP: Duration = Duration::from_millis(300);
 
@@ -47,6 +50,8 @@ pub(super) struct Image {
 
 pub(super) struct State {
     pub(super) containers: BTreeMap<ContainerId, Found>,
+    /// As they were before the last creates, renames and removes: the newest last.
+    pub(super) former: VecDeque<BTreeMap<ContainerId, Found>>,
     pub(super) orphans: BTreeSet<String>,
     /// Reference → image.
     pub(super) images: BTreeMap<String, Image>,
@@ -76,6 +81,7 @@ impl State {
     pub(super) fn new() -> Self {
         Self {
             containers: BTreeMap::new(),
+            former: VecDeque::new(),
             orphans: BTreeSet::new(),
             images: BTreeMap::new(),
             registry: BTreeMap::new(),
@@ -166,10 +172,27 @@ impl State {
         }
     }
 
+    /// Before a change that lives on the disk.
+    pub(super) fn remember(&mut self) {
+        self.former.push_back(self.containers.clone());
+        if self.former.len() > FORMER_MAX {
+            self.former.pop_front();
+        }
+    }
+
+    pub(super) fn power_cut(&mut self, lost: usize) {
+        for _ in 0..lost {
+            if let Some(former) = self.former.pop_back() {
+                self.containers = former;
+            }
+        }
+        self.reboot();
+    }
+
     pub(super) fn reboot(&mut self) {
         for found in self.containers.values_mut() {
             // What the OCI runtime knew is in memory only.
-            found.is_unstartable = false;
+            (found.is_unstartable, found.cleanup) = (false, None);
             found.status = Status::Created;
             found.process = None;
         }

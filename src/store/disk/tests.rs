@@ -17,6 +17,7 @@ fn record(deployment: &str, revision: u64) -> Record {
         incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
         wanted: Wanted::Present(format!("{{\"n\":{revision}}}").into_bytes()),
         trial: Default::default(),
+        ends: Default::default(),
     }
 }
 

@@ -20,6 +20,7 @@ fn record() -> Record {
         incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
         wanted: Wanted::Present(b"{\"n\":1}".to_vec()),
         trial: Trial::default(),
+        ends: Ends::new(),
     }
 }
 
@@ -36,6 +37,20 @@ fn the_record_of_a_document_that_did_nothing_is_written_as_ever() {
 
 fn owed() -> OwedStart {
     OwedStart { id: ContainerId::new("c0ffee"), started_at: record().written_at }
+}
+
+#[test]
+fn how_jobs_ended_is_kept() {
+    let at = Timestamp::from_unix_seconds(1_700_000_100).unwrap();
+    let noted = |code: i64, said: Option<&str>| {
+        let end = End { digest: SpecDigest::from_hex("ab"), code, said: said.map(String::from) };
+        Noted { end, at }
+    };
+    let ends = [("a", noted(0, None)), ("b", noted(-1, Some("no \u{fc}")))];
+    let ends = ends.into_iter().map(|(service, noted)| (service.parse().unwrap(), noted)).collect();
+    let record = Record { ends, ..record() };
+    let sealed = seal_record(&record).unwrap();
+    assert_eq!(open_record(&sealed, &record.name), Ok(record));
 }
 
 #[test]

@@ -101,7 +101,13 @@ fn a_document_that_must_not_be_read_is_not_accepted_and_the_one_before_it_stays(
     assert!(next.duty(&name()).is_some());
     next.reported(
         &name(),
-        Report { revision: 1, phase: Phase::Running, error: None, services: BTreeMap::new() },
+        Report {
+            revision: 1,
+            phase: Phase::Running,
+            error: None,
+            services: BTreeMap::new(),
+            ends: BTreeMap::new(),
+        },
     );
     let error = state(&mut next).last_error.unwrap();
     assert_eq!(error.code, Code::Quarantined);

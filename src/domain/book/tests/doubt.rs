@@ -15,7 +15,13 @@ fn snapshot(entries: Vec<Entry>) -> Snapshot {
 }
 
 fn told(book: &mut Book) -> (Phase, Option<Code>) {
-    let report = Report { revision: 1, phase: Phase::Running, error: None, services: BTreeMap::new() };
+    let report = Report {
+        revision: 1,
+        phase: Phase::Running,
+        error: None,
+        services: BTreeMap::new(),
+        ends: BTreeMap::new(),
+    };
     book.reported(&name(), report);
     let state = state(book);
     (state.phase, state.last_error.map(|error| error.code))
