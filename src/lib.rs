@@ -12,6 +12,7 @@ pub mod domain;
 pub mod faults;
 pub mod inventory;
 pub mod messages;
+pub mod questions;
 pub mod runtime;
 pub mod store;
 pub mod supervision;

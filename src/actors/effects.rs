@@ -7,6 +7,7 @@ use crate::domain::plan::Cause;
 use crate::faults;
 use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome};
 use crate::messages::reconcilers::Reconciler;
+use crate::questions::{self, About};
 use crate::runtime::ContainerRuntime;
 use crate::store::{Epoch, OwnershipView};
 use crate::supervision::{Context, Fault, Keyed, TaskId, Worker};
@@ -204,8 +205,8 @@ impl Effects {
 /// Asked when an operation begins, not when it was asked for: it may have waited for a slot, and the
 /// process may have been stopped. A disk that does not answer means no.
 async fn goes_on(ownership: OwnershipView, epoch: Epoch) -> bool {
-    let asked = tokio::task::spawn_blocking(move || ownership.goes_on(epoch));
-    matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(true)))
+    let answer = questions::ask(About::Lock, ANSWER_WITHIN, move || ownership.goes_on(epoch)).await;
+    answer == Some(true)
 }
 
 fn not_owner() -> Failure {
