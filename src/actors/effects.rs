@@ -10,12 +10,14 @@ use crate::messages::reconcilers::Reconciler;
 use crate::questions::{self, About};
 use crate::runtime::ContainerRuntime;
 use crate::store::{Epoch, OwnershipView};
-use crate::supervision::{Context, Fault, Keyed, TaskId, Worker};
+use crate::supervision::{Context, Fault, Keyed, TaskId, Worker, panic_text};
 use crate::telemetry::blame;
 use crate::vault::Vault;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -121,7 +123,7 @@ impl Effects {
         let ended = (deployment.clone(), lane.clone());
         // Each call in it has its deadline; a grace period and a pull have their own measure.
         let task = ctx.spawn_unlimited(what, async move {
-            let outcome = blame::on(ended.0.as_str(), work).await;
+            let outcome = blame::on(ended.0.as_str(), alone(work)).await;
             Message::Ended { deployment: ended.0, lane: ended.1, outcome }
         });
         self.lanes.insert((deployment, lane), Running { task, pulls });
@@ -202,6 +204,13 @@ impl Effects {
     }
 }
 
+/// A panic in an operation is the matter of its deployment, whose reconciler answers for it: here it would end the
+/// operations of all others too.
+async fn alone(work: impl Future<Output = Outcome>) -> Outcome {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.unwrap_or_else(|panic| Err(Failure::Panicked { message: panic_text(&*panic) }))
+}
+
 /// Asked when an operation begins, not when it was asked for: it may have waited for a slot, and the
 /// process may have been stopped. A disk that does not answer means no.
 async fn goes_on(ownership: OwnershipView, epoch: Epoch) -> bool {
@@ -269,7 +278,7 @@ fn reason(cause: Cause) -> &'static str {
 fn log_end(deployment: &DeploymentName, lane: &Lane, outcome: &Outcome) {
     match outcome {
         // Repeated as often as the check is, and nobody's fault but podman's.
-        Err(error) if lane.only_reads() => {
+        Err(error) if lane.only_reads() && !matches!(error, Failure::Panicked { .. }) => {
             tracing::debug!(%deployment, ?error, "not read");
         }
         Ok(effect) => tracing::debug!(%deployment, ?effect, "done"),
@@ -278,6 +287,7 @@ fn log_end(deployment: &DeploymentName, lane: &Lane, outcome: &Outcome) {
         }
         Err(Failure::ImageMissing { message }) => tracing::debug!(%deployment, "{message}"),
         Err(Failure::NameConflict { message }) => tracing::debug!(%deployment, "{message}"),
+        Err(Failure::Panicked { message }) => tracing::error!(%deployment, ?lane, "a panic: {message}"),
     }
 }
 
