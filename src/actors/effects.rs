@@ -20,21 +20,14 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use turns::{Line, OPERATIONS_AT_ONCE, PULLS_AT_ONCE, Share, Turns};
 
 mod files;
 mod operations;
 mod pull;
+mod turns;
 mod values;
 
-/// Podman does most of a start in one thread of the OCI runtime: more at once than this only makes
-/// each slower and delays the lists of the observer. Twice the cores of the smallest device.
-const OPERATIONS_AT_ONCE: usize = 8;
-/// Over all deployments: a pull is bound by the network and the storage, not by the number.
-const PULLS_AT_ONCE: usize = 2;
-/// Of one deployment: checks, and what else only reads. One that hangs must not hold up a start, nor the checks of
-/// another deployment.
-const CHECKS_AT_ONCE: usize = 16;
 /// To look at the lock's file; it is in the kernel's memory on any disk that works.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -50,10 +43,10 @@ pub struct Args {
 pub struct Effects {
     args: Args,
     lanes: BTreeMap<(DeploymentName, Lane), Running>,
-    operations: Arc<Semaphore>,
-    pulls: Arc<Semaphore>,
+    operations: Line,
+    pulls: Line,
     /// Of each deployment, while it has any lane.
-    checks: BTreeMap<DeploymentName, Arc<Semaphore>>,
+    shares: BTreeMap<DeploymentName, Share>,
 }
 
 struct Running {
@@ -71,9 +64,9 @@ impl Worker for Effects {
         Ok(Self {
             args,
             lanes: BTreeMap::new(),
-            operations: Arc::new(Semaphore::new(OPERATIONS_AT_ONCE)),
-            pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
-            checks: BTreeMap::new(),
+            operations: Line::new(OPERATIONS_AT_ONCE),
+            pulls: Line::new(PULLS_AT_ONCE),
+            shares: BTreeMap::new(),
         })
     }
 
@@ -138,27 +131,25 @@ impl Effects {
         epoch: Epoch,
     ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
         let (runtime, vault) = (self.args.runtime.clone(), self.args.vault.clone());
-        let slots = match operation {
-            Operation::Pull { .. } => self.pulls.clone(),
-            Operation::Check { .. } | Operation::LastWords(_) => {
-                let new = || Arc::new(Semaphore::new(CHECKS_AT_ONCE));
-                self.checks.entry(deployment.clone()).or_insert_with(new).clone()
-            }
-            _ => self.operations.clone(),
+        let own = self.shares.entry(deployment.clone()).or_default();
+        let lines = match operation {
+            Operation::Pull { .. } => vec![own.pulls.clone(), self.pulls.clone()],
+            Operation::Check { .. } | Operation::LastWords(_) => vec![own.checks.clone()],
+            _ => vec![own.operations.clone(), self.operations.clone()],
         };
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
         let ownership = self.args.ownership.clone();
         let name: &'static str = (&operation).into();
         async move {
             // A grace period is waited for without holding a slot: slow stops delay nobody.
-            let permit = slots.acquire_owned().await;
+            let permit = Turns::take(lines).await;
             faults::point("before", name);
             if !goes_on(ownership, epoch).await {
                 return Err(not_owner());
             }
             let outcome = match operation {
                 Operation::Pull { image, registry_auth } => {
-                    pull::pull(&*runtime, &vault, &image, registry_auth, progress).await
+                    pull::pull(&*runtime, &vault, &image, registry_auth, progress, permit).await
                 }
                 Operation::Create(creation) => values::create(&*runtime, &vault, *creation).await,
                 Operation::Stop { id, .. } => {
@@ -186,6 +177,7 @@ impl Effects {
             && let Some(running) = self.lanes.remove(&key)
         {
             ctx.cancel(running.task);
+            self.forget_share(&key.0);
         }
     }
 
@@ -196,11 +188,15 @@ impl Effects {
 
     fn on_ended(&mut self, deployment: DeploymentName, lane: Lane, outcome: Outcome) {
         self.lanes.remove(&(deployment.clone(), lane.clone()));
-        if !self.lanes.keys().any(|(of, _)| *of == deployment) {
-            self.checks.remove(&deployment);
-        }
+        self.forget_share(&deployment);
         log_end(&deployment, &lane, &outcome);
         self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, outcome));
+    }
+
+    fn forget_share(&mut self, deployment: &DeploymentName) {
+        if !self.lanes.keys().any(|(of, _)| of == deployment) {
+            self.shares.remove(deployment);
+        }
     }
 }
 

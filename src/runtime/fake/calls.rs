@@ -302,11 +302,11 @@ fn pulling(
     reference: String,
     registry: Registry,
 ) -> BoxStream<'static, Result<PullProgress>> {
-    let total = registry.steps * Registry::STEP_BYTES;
-    let step = registry.step;
+    let (step, step_bytes) = (registry.step, registry.step_bytes);
+    let total = registry.steps * step_bytes;
     let progress = stream::iter(1..=registry.steps).then(move |done| async move {
         tokio::time::sleep(step).await;
-        Ok(PullProgress { current: done * Registry::STEP_BYTES, total })
+        Ok(PullProgress { current: done * step_bytes, total })
     });
     let end = stream::once(async move {
         match registry.end {
