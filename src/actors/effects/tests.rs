@@ -245,3 +245,32 @@ async fn two_pulls_of_one_deployment_leave_a_slot_to_another() {
     bench.perform_for("good", image(), pull("good:1"));
     assert_eq!(bench.ends_within(Duration::from_secs(1)).await, Some(Ok(Effect::Pulled)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_long_for_an_image_is_no_registry_that_stalls() {
+    let mut bench = bench().await;
+    let registry = Registry::has(Program::polite());
+    bench.runtime.registry("big:1", registry.clone().then_syncs(20 * MINUTE));
+    bench.perform(image(), pull("big:1"));
+    assert_eq!(bench.ends_within(19 * MINUTE).await, None);
+    assert_eq!(bench.ends_within(2 * MINUTE).await, Some(Ok(Effect::Pulled)));
+    bench.runtime.registry("big:2", registry.then_syncs(2000 * MINUTE));
+    bench.perform(image(), pull("big:2"));
+    let given_up = bench.ends_within(31 * MINUTE).await;
+    assert!(says(&given_up, "not safely on the disk"), "{given_up:?}");
+}
+
+/// Synced by podman's host, not over the network: whoever pulls has its slot.
+#[tokio::test(start_paused = true)]
+async fn images_that_are_being_synced_hold_up_no_pull() {
+    let mut bench = bench().await;
+    for n in 1..=PULLS_AT_ONCE {
+        let slow = Registry::has(Program::polite()).then_syncs(20 * MINUTE);
+        bench.runtime.registry(&format!("big:{n}"), slow);
+        bench.perform_for(&format!("slow-{n}"), image(), pull(&format!("big:{n}")));
+    }
+    pass(1).await;
+    bench.runtime.registry("good:1", Registry::has(Program::polite()));
+    bench.perform_for("good", image(), pull("good:1"));
+    assert_eq!(bench.ends_within(Duration::from_secs(1)).await, Some(Ok(Effect::Pulled)));
+}

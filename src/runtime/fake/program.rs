@@ -48,6 +48,8 @@ pub struct Registry {
     pub(super) step: Duration,
     pub(super) step_bytes: u64,
     pub(super) end: PullEnd,
+    /// How long the disk takes for it when it has arrived.
+    pub(super) sync: Duration,
     /// User and password that it wants to see.
     pub(super) wants: Option<(String, String)>,
 }
@@ -64,7 +66,7 @@ impl Registry {
     const STEP_BYTES: u64 = 1_000_000;
 
     fn new(steps: u64, step: Duration, end: PullEnd) -> Self {
-        Self { steps, step, step_bytes: Self::STEP_BYTES, end, wants: None }
+        Self { steps, step, step_bytes: Self::STEP_BYTES, end, sync: Duration::ZERO, wants: None }
     }
 
     /// The image arrives at once.
@@ -84,6 +86,11 @@ impl Registry {
     /// A byte each time, for as long as anybody could wait.
     pub fn drips(step: Duration) -> Self {
         Self { step_bytes: 1, ..Self::new(u64::from(u32::MAX), step, PullEnd::Stalls) }
+    }
+
+    /// When it has arrived, the disk takes this long for it.
+    pub fn then_syncs(self, sync: Duration) -> Self {
+        Self { sync, ..self }
     }
 
     /// The same for who shows this only.

@@ -5,6 +5,7 @@
 use super::connect;
 use super::errors::Failure;
 use super::pull::then_sync;
+use super::synced::Syncs;
 use super::wire::{self, encoded};
 use crate::faults;
 use crate::questions::{self, About};
@@ -51,6 +52,7 @@ fn tag(reference: &str) -> String {
 /// Progress is what was sent of the file.
 pub(super) async fn load(
     socket: &Path,
+    syncs: &Syncs,
     reference: &str,
     path: &str,
 ) -> Result<BoxStream<'static, Result<PullProgress>>> {
@@ -70,14 +72,14 @@ pub(super) async fn load(
             match tokio::time::timeout(BEAT, &mut loading).await {
                 Err(_) => {
                     let current = sent.load(Ordering::Relaxed);
-                    Some((Ok(PullProgress { current, total }), Some(loading)))
+                    Some((Ok(PullProgress { current, total, is_syncing: false }), Some(loading)))
                 }
-                Ok(Ok(())) => Some((Ok(PullProgress { current: total, total }), None)),
+                Ok(Ok(())) => Some((Ok(PullProgress { current: total, total, is_syncing: false }), None)),
                 Ok(Err(failure)) => Some((Err(failure.during(Operation::Pull, &name)), None)),
             }
         }
     });
-    Ok(then_sync(progress.boxed(), socket.to_owned()))
+    Ok(then_sync(progress.boxed(), syncs.landing(reference)))
 }
 
 async fn open(path: &str, within: Duration) -> std::result::Result<(File, u64), String> {

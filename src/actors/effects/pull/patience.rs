@@ -12,6 +12,8 @@ use tokio::time::Instant;
 const STALLED_AFTER: Duration = Duration::from_secs(60);
 /// Podman says nothing while it unpacks an archive: 1 GB on a slow card.
 const UNPACKED_WITHIN: Duration = Duration::from_secs(15 * 60);
+/// All that a slow card still has to write, of others too: nothing is wrong with the pull.
+const SYNCED_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// While another one waits: who brings less than [`PACE`] in this time lets it by. That is below what any link brings
 /// over which images are pulled at all; a registry that sends a byte now and then would keep its slot for days.
 const PACE_WITHIN: Duration = Duration::from_secs(10 * 60);
@@ -22,7 +24,8 @@ const TURN: Duration = Duration::from_secs(4 * 3600);
 /// The clocks of one pull.
 pub struct Patience<'a> {
     image: &'a str,
-    turns: Turns,
+    /// Over when podman has it all: what is synced needs no slot.
+    turns: Option<Turns>,
     began: Instant,
     best: PullProgress,
     /// When something came last.
@@ -35,7 +38,7 @@ impl<'a> Patience<'a> {
     pub fn new(image: &'a str, turns: Turns) -> Self {
         let now = Instant::now();
         let best = PullProgress::default();
-        Self { image, turns, began: now, best, moved: now, window: (now, 0) }
+        Self { image, turns: Some(turns), began: now, best, moved: now, window: (now, 0) }
     }
 
     /// Until something may be over.
@@ -51,6 +54,9 @@ impl<'a> Patience<'a> {
         if is_new {
             self.best = now.clone();
             self.moved = Instant::now();
+        }
+        if now.is_syncing {
+            self.turns = None;
         }
         is_new
     }
@@ -79,21 +85,26 @@ impl<'a> Patience<'a> {
 
     fn patience(&self) -> Duration {
         match archive_path(self.image) {
+            _ if self.best.is_syncing => SYNCED_WITHIN,
             Some(_) => UNPACKED_WITHIN,
             None => STALLED_AFTER,
         }
     }
 
     fn is_wanted(&self) -> bool {
-        self.turns.are_wanted()
+        self.turns.as_ref().is_some_and(Turns::are_wanted)
     }
 
     fn stalled(&self, patience: Duration) -> Failure {
         let (image, seconds) = (self.image, patience.as_secs());
-        let PullProgress { current, total } = self.best;
-        refused(format!(
-            "pull {image}: no progress for {seconds} s at {current} of {total} bytes; ended, to be tried again"
-        ))
+        let PullProgress { current, total, is_syncing } = self.best;
+        refused(if is_syncing {
+            format!("pull {image}: it is here, and after {seconds} s not safely on the disk; tried again")
+        } else {
+            format!(
+                "pull {image}: no progress for {seconds} s at {current} of {total} bytes; ended, to be tried again"
+            )
+        })
     }
 
     fn gives_way(&self) -> Failure {
