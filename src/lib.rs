@@ -13,6 +13,7 @@ pub mod faults;
 pub mod heap;
 pub mod inventory;
 pub mod messages;
+pub mod questions;
 pub mod runtime;
 pub mod store;
 pub mod supervision;

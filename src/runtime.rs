@@ -93,6 +93,8 @@ pub struct PullProgress {
     /// Bytes received and expected over all layers known so far; 0 when unknown.
     pub current: u64,
     pub total: u64,
+    /// All of it is here, and is being written to the disk: nothing more is said until that is over.
+    pub is_syncing: bool,
 }
 
 /// Something happened to a container of this device. Only a hint: look, do not believe.

@@ -7,31 +7,27 @@ use crate::domain::plan::Cause;
 use crate::faults;
 use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome};
 use crate::messages::reconcilers::Reconciler;
+use crate::questions::{self, About};
 use crate::runtime::ContainerRuntime;
 use crate::store::{Epoch, OwnershipView};
-use crate::supervision::{Context, Fault, Keyed, TaskId, Worker};
+use crate::supervision::{Context, Fault, Keyed, TaskId, Worker, panic_text};
 use crate::telemetry::blame;
 use crate::vault::Vault;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use turns::{Line, OPERATIONS_AT_ONCE, PULLS_AT_ONCE, Share, Turns};
 
 mod files;
 mod operations;
 mod pull;
+mod turns;
 mod values;
 
-/// Podman does most of a start in one thread of the OCI runtime: more at once than this only makes
-/// each slower and delays the lists of the observer. Twice the cores of the smallest device.
-const OPERATIONS_AT_ONCE: usize = 8;
-/// Over all deployments: a pull is bound by the network and the storage, not by the number.
-const PULLS_AT_ONCE: usize = 2;
-/// Of one deployment: checks, and what else only reads. One that hangs must not hold up a start, nor the checks of
-/// another deployment.
-const CHECKS_AT_ONCE: usize = 16;
 /// To look at the lock's file; it is in the kernel's memory on any disk that works.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
@@ -47,10 +43,10 @@ pub struct Args {
 pub struct Effects {
     args: Args,
     lanes: BTreeMap<(DeploymentName, Lane), Running>,
-    operations: Arc<Semaphore>,
-    pulls: Arc<Semaphore>,
+    operations: Line,
+    pulls: Line,
     /// Of each deployment, while it has any lane.
-    checks: BTreeMap<DeploymentName, Arc<Semaphore>>,
+    shares: BTreeMap<DeploymentName, Share>,
 }
 
 struct Running {
@@ -68,9 +64,9 @@ impl Worker for Effects {
         Ok(Self {
             args,
             lanes: BTreeMap::new(),
-            operations: Arc::new(Semaphore::new(OPERATIONS_AT_ONCE)),
-            pulls: Arc::new(Semaphore::new(PULLS_AT_ONCE)),
-            checks: BTreeMap::new(),
+            operations: Line::new(OPERATIONS_AT_ONCE),
+            pulls: Line::new(PULLS_AT_ONCE),
+            shares: BTreeMap::new(),
         })
     }
 
@@ -120,7 +116,7 @@ impl Effects {
         let ended = (deployment.clone(), lane.clone());
         // Each call in it has its deadline; a grace period and a pull have their own measure.
         let task = ctx.spawn_unlimited(what, async move {
-            let outcome = blame::on(ended.0.as_str(), work).await;
+            let outcome = blame::on(ended.0.as_str(), alone(work)).await;
             Message::Ended { deployment: ended.0, lane: ended.1, outcome }
         });
         self.lanes.insert((deployment, lane), Running { task, pulls });
@@ -135,27 +131,25 @@ impl Effects {
         epoch: Epoch,
     ) -> impl Future<Output = Outcome> + Send + 'static + use<> {
         let (runtime, vault) = (self.args.runtime.clone(), self.args.vault.clone());
-        let slots = match operation {
-            Operation::Pull { .. } => self.pulls.clone(),
-            Operation::Check { .. } | Operation::LastWords(_) => {
-                let new = || Arc::new(Semaphore::new(CHECKS_AT_ONCE));
-                self.checks.entry(deployment.clone()).or_insert_with(new).clone()
-            }
-            _ => self.operations.clone(),
+        let own = self.shares.entry(deployment.clone()).or_default();
+        let lines = match operation {
+            Operation::Pull { .. } => vec![own.pulls.clone(), self.pulls.clone()],
+            Operation::Check { .. } | Operation::LastWords(_) => vec![own.checks.clone()],
+            _ => vec![own.operations.clone(), self.operations.clone()],
         };
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
         let ownership = self.args.ownership.clone();
         let name: &'static str = (&operation).into();
         async move {
             // A grace period is waited for without holding a slot: slow stops delay nobody.
-            let permit = slots.acquire_owned().await;
+            let permit = Turns::take(lines).await;
             faults::point("before", name);
             if !goes_on(ownership, epoch).await {
                 return Err(not_owner());
             }
             let outcome = match operation {
                 Operation::Pull { image, registry_auth } => {
-                    pull::pull(&*runtime, &vault, &image, registry_auth, progress).await
+                    pull::pull(&*runtime, &vault, &image, registry_auth, progress, permit).await
                 }
                 Operation::Create(creation) => values::create(&*runtime, &vault, *creation).await,
                 Operation::Stop { id, .. } => {
@@ -183,6 +177,7 @@ impl Effects {
             && let Some(running) = self.lanes.remove(&key)
         {
             ctx.cancel(running.task);
+            self.forget_share(&key.0);
         }
     }
 
@@ -193,19 +188,30 @@ impl Effects {
 
     fn on_ended(&mut self, deployment: DeploymentName, lane: Lane, outcome: Outcome) {
         self.lanes.remove(&(deployment.clone(), lane.clone()));
-        if !self.lanes.keys().any(|(of, _)| *of == deployment) {
-            self.checks.remove(&deployment);
-        }
+        self.forget_share(&deployment);
         log_end(&deployment, &lane, &outcome);
         self.args.reconcilers.send(&deployment, Reconciler::Ended(lane, outcome));
     }
+
+    fn forget_share(&mut self, deployment: &DeploymentName) {
+        if !self.lanes.keys().any(|(of, _)| of == deployment) {
+            self.shares.remove(deployment);
+        }
+    }
+}
+
+/// A panic in an operation is the matter of its deployment, whose reconciler answers for it: here it would end the
+/// operations of all others too.
+async fn alone(work: impl Future<Output = Outcome>) -> Outcome {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.unwrap_or_else(|panic| Err(Failure::Panicked { message: panic_text(&*panic) }))
 }
 
 /// Asked when an operation begins, not when it was asked for: it may have waited for a slot, and the
 /// process may have been stopped. A disk that does not answer means no.
 async fn goes_on(ownership: OwnershipView, epoch: Epoch) -> bool {
-    let asked = tokio::task::spawn_blocking(move || ownership.goes_on(epoch));
-    matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(true)))
+    let answer = questions::ask(About::Lock, ANSWER_WITHIN, move || ownership.goes_on(epoch)).await;
+    answer == Some(true)
 }
 
 fn not_owner() -> Failure {
@@ -269,7 +275,7 @@ fn reason(cause: Cause) -> &'static str {
 fn log_end(deployment: &DeploymentName, lane: &Lane, outcome: &Outcome) {
     match outcome {
         // Repeated as often as the check is, and nobody's fault but podman's.
-        Err(error) if lane.only_reads() => {
+        Err(error) if lane.only_reads() && !matches!(error, Failure::Panicked { .. }) => {
             tracing::debug!(%deployment, ?error, "not read");
         }
         Ok(effect) => tracing::debug!(%deployment, ?effect, "done"),
@@ -278,6 +284,7 @@ fn log_end(deployment: &DeploymentName, lane: &Lane, outcome: &Outcome) {
         }
         Err(Failure::ImageMissing { message }) => tracing::debug!(%deployment, "{message}"),
         Err(Failure::NameConflict { message }) => tracing::debug!(%deployment, "{message}"),
+        Err(Failure::Panicked { message }) => tracing::error!(%deployment, ?lane, "a panic: {message}"),
     }
 }
 

@@ -74,7 +74,7 @@ impl Worker for Reconciler {
             Message::Observed(seen) => self.on_observed(seen, ctx),
             Message::Blinded(blinded) => self.picture.blinded(blinded),
             Message::Attached { lanes, asked } => self.on_attached(lanes, asked),
-            Message::Ended(lane, outcome) => self.on_ended(&lane, outcome),
+            Message::Ended(lane, outcome) => self.on_ended(&lane, outcome)?,
             Message::Pulled { service, current, total } => self.picture.progressed(&service, current, total),
             Message::Tick => self.on_tick(),
             Message::Retell => self.told = None,
@@ -170,7 +170,7 @@ impl Reconciler {
         }
     }
 
-    fn on_ended(&mut self, lane: &Lane, outcome: Outcome) {
+    fn on_ended(&mut self, lane: &Lane, outcome: Outcome) -> Result<(), Fault> {
         let (now, dice) = (self.args.clock.now(), dice());
         match outcome {
             Ok(effect) => self.on_effect(lane, effect),
@@ -182,10 +182,15 @@ impl Reconciler {
             Err(Failure::Unknown { code, message }) => {
                 self.picture.failed(lane, Setback { code, message, unsure: true }, now, dice);
             }
+            // It counts as ours: after five of them the document is left alone.
+            Err(Failure::Panicked { message }) => {
+                return Err(Fault::new(format!("an operation of it panicked: {message}")));
+            }
         }
         if self.picture.is_unsure(lane) {
             self.look();
         }
+        Ok(())
     }
 
     fn on_effect(&mut self, lane: &Lane, effect: Effect) {

@@ -88,6 +88,11 @@ impl<M> Heard<M> {
     /// The next message that answers the question with Some; those before it are dropped.
     pub async fn next<T>(&mut self, what: impl Fn(M) -> Option<T>) -> T {
         let patience = Duration::from_secs(600);
+        self.next_within(patience, what).await.expect("it says so within ten minutes")
+    }
+
+    /// The same, if it comes by then.
+    pub async fn next_within<T>(&mut self, limit: Duration, what: impl Fn(M) -> Option<T>) -> Option<T> {
         let next = async {
             loop {
                 let message = self.0.recv().await.expect("the probe runs");
@@ -96,7 +101,7 @@ impl<M> Heard<M> {
                 }
             }
         };
-        tokio::time::timeout(patience, next).await.expect("it says so within ten minutes")
+        tokio::time::timeout(limit, next).await.ok()
     }
 
     /// Everything that was said by now.

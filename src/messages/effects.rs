@@ -127,4 +127,6 @@ pub enum Failure {
     Refused { code: Code, message: String },
     /// It may or may not have happened, or was planned from a stale picture: look first.
     Unknown { code: Code, message: String },
+    /// A mistake in the agent: to be counted like a crash of the deployment's reconciler.
+    Panicked { message: String },
 }

@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use synced::Syncs;
 
 mod create;
 mod errors;
@@ -37,6 +38,7 @@ mod observe;
 mod paths;
 mod pull;
 mod remove;
+mod synced;
 mod wire;
 mod words;
 
@@ -51,13 +53,14 @@ pub struct PodmanRuntime {
     device: DeviceId,
     socket: PathBuf,
     observer: Observer,
+    syncs: Syncs,
 }
 
 impl PodmanRuntime {
     /// Never fails and touches nothing: the socket is looked for at every call.
     pub fn new(device: DeviceId, socket: PathBuf) -> Self {
         let observer = Observer::new(device.clone(), socket.clone());
-        Self { device, socket, observer }
+        Self { device, syncs: Syncs::new(socket.clone()), socket, observer }
     }
 
     fn docker(&self, deadline: Duration) -> std::result::Result<Docker, Failure> {
@@ -106,6 +109,7 @@ impl ContainerRuntime for PodmanRuntime {
 
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId> {
         within(LONG, Operation::Create, name, async {
+            self.syncs.settle(&spec.image).await?;
             self.host_paths_exist(spec).await?;
             let options = CreateContainerOptionsBuilder::new().name(name).build();
             let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await;
@@ -196,8 +200,8 @@ impl ContainerRuntime for PodmanRuntime {
         credential: Option<&RegistryCredential>,
     ) -> Result<BoxStream<'static, Result<PullProgress>>> {
         match archive_path(reference) {
-            Some(path) => images::load(&self.socket, reference, path).await,
-            None => pull::pull(&self.socket, reference, credential)
+            Some(path) => images::load(&self.socket, &self.syncs, reference, path).await,
+            None => pull::pull(&self.socket, &self.syncs, reference, credential)
                 .map_err(|failure| failure.during(Operation::Pull, reference)),
         }
     }

@@ -37,6 +37,13 @@ impl<E: Error> From<E> for Fault {
     }
 }
 
+/// What a panic said.
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without text".into())
+}
+
 /// A fault, a panic or a failed start, as it travels through ractor to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Failure {
@@ -50,9 +57,7 @@ impl Failure {
     }
 
     pub fn panic(payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Self::new(Cause::Panic, text.unwrap_or_else(|| "a panic without text".into()))
+        Self::new(Cause::Panic, panic_text(payload))
     }
 
     pub fn cause_name(&self) -> &'static str {

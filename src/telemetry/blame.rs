@@ -1,6 +1,7 @@
 //! What each thread works on, so that an end of the process can be put down to the deployment that was being
 //! worked on. Read by a signal handler and by the watchdog: atomics of fixed size, no lock, no allocation.
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -101,11 +102,12 @@ pub fn glance() -> Glance {
 }
 
 impl Glance {
-    /// What a thread has worked on all the time since; None when it is nothing, or more than one.
+    /// What one thread or several have worked on all the time since; None when it is nothing, or more than one thing.
     pub fn still(&self) -> Option<String> {
         let now = glance();
         let both = self.0.iter().zip(&now.0).filter(|(before, after)| before == after);
-        let mut names = both.map(|((_, name), _)| text(name)).filter(|name| !name.is_empty());
+        let names = both.map(|((_, name), _)| text(name)).filter(|name| !name.is_empty());
+        let mut names = names.collect::<BTreeSet<_>>().into_iter();
         names.next().filter(|_| names.next().is_none())
     }
 }

@@ -206,6 +206,25 @@ async fn a_host_path_that_is_not_there_is_refused_and_not_made() {
     device.running("web", revision).await;
 }
 
+/// A mount whose server is gone: who asks for it waits in the kernel.
+#[tokio::test]
+async fn a_host_path_that_does_not_answer_is_told_and_holds_up_no_other_deployment() {
+    let device = Device::new().await;
+    let path = device.directory("mount").display().to_string();
+    device.arm(&format!("path:{path}"), "block always");
+    let service = |name| with(steady(name), json!({"volumes": [format!("{path}:/data")]}));
+    device.put("bad", deployment(&[service("a"), service("b"), service("c")])).await;
+    device.logged("create fleet-bad.c").await;
+    // There are two worker threads.
+    device.apply("web", deployment(&[steady("a")])).await;
+    let told = |state: &Value| {
+        let message = state["last_error"]["message"].as_str().unwrap_or_default();
+        state["phase"] == "Degraded" && message.contains(&path) && message.contains("no answer")
+    };
+    device.state("bad", "the path is named", told).await;
+    assert!(device.containers().keys().all(|name| !name.starts_with("fleet-bad")), "podman was not asked");
+}
+
 mod long {
     use super::*;
     use crate::documents::{script, with_lifecycle};

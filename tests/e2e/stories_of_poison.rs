@@ -83,6 +83,26 @@ async fn a_document_that_ends_its_reconciler_is_quarantined_and_its_neighbours_d
 }
 
 #[tokio::test]
+async fn a_document_on_whose_operation_the_agent_panics_is_quarantined_and_no_lane_of_another_is_cut() {
+    let device = neighbours().await;
+    let before = device.lives();
+    device.arm("before:Create", "panic always");
+    device.put("bad", deployment(&[steady("y")])).await;
+    let state = device.state("bad", "it is quarantined", is_quarantined).await;
+    assert!(state["last_error"]["message"].as_str().unwrap().contains("panicked"), "{state:#}");
+    undisturbed(&device, &before).await;
+    let actors = device.operator.ask_when_up("actors").await.body;
+    for actor in actors["actors"].as_array().unwrap() {
+        let is_bad = actor["name"] == "fleet-agent/reconcilers/bad";
+        assert!(is_bad || actor["restarts"] == 0, "{actor}");
+    }
+    device.disarm("before:Create");
+    device.apply("new", deployment(&[steady("x")])).await;
+    device.apply("bad", deployment(&[steady("z")])).await;
+    undisturbed(&device, &before).await;
+}
+
+#[tokio::test]
 async fn a_document_that_aborts_the_process_is_quarantined_after_the_second_end() {
     let mut device = neighbours().await;
     let before = device.lives();

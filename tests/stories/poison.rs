@@ -39,6 +39,24 @@ async fn a_document_whose_reconciler_panics_for_ever_is_quarantined_and_another_
     story.apply_and_run("bad", demo("demo:2")).await;
 }
 
+/// What panics is a task of the actor that all deployments share.
+#[tokio::test(start_paused = true)]
+async fn a_document_on_whose_operation_the_agent_panics_for_ever_is_quarantined_and_no_other_notices() {
+    let dir = tempfile::tempdir().unwrap();
+    faults::look_in(dir.path());
+    let story = neighbours().await;
+    let pids = story.pids();
+    std::fs::write(dir.path().join("before:Create"), "panic always").unwrap();
+    story.apply("bad", demo("demo:1"));
+    story.within(seconds(60), "it is quarantined", |s| s.code("bad") == Some(Code::Quarantined)).await;
+    for actor in ["effects", "observer", "runtime", "reconcilers/a", "reconcilers/b"] {
+        assert_eq!(story.actor(actor).unwrap().restarts, 0, "{actor}");
+    }
+    assert_eq!(story.pids(), pids);
+    story.runtime.exit("fleet-a.a", 1);
+    story.until("others are repaired", |s| s.phase("a") == Some(Phase::Running) && s.pids() != pids).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_document_that_ended_the_process_twice_is_left_alone_by_the_third_one() {
     let mut story = neighbours().await;

@@ -1,24 +1,24 @@
-//! One image pull, ended when it makes no progress.
+//! One image pull, ended when it makes no progress, or none to speak of while others wait.
 use super::operations::failure;
+use super::turns::Turns;
 use super::values;
 use crate::messages::effects::{Effect, Failure, Lane, Outcome};
 use crate::messages::reconcilers::Reconciler;
 use crate::runtime::{ContainerRuntime, ErrorKind, PullProgress, RuntimeError};
 use crate::supervision::Keyed;
 use crate::vault::Vault;
-use fleet_contracts::desired::archive_path;
 use fleet_contracts::state::Code;
 use fleet_contracts::{DeploymentName, ValueName};
 use futures_util::StreamExt;
+use patience::Patience;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// A registry that stalls would hold the pull for ever. Podman reports each layer at least once a
-/// second while bytes come.
-const STALLED_AFTER: Duration = Duration::from_secs(60);
-/// Podman says nothing while it unpacks an archive: 1 GB on a slow card.
-const UNPACKED_WITHIN: Duration = Duration::from_secs(15 * 60);
+mod patience;
+
+/// To find the archive or to reach podman; the adapter has deadlines of its own, this is the second line.
+const OPENED_WITHIN: Duration = Duration::from_secs(90);
 /// Progress goes to the state's readers over a metered link: not more often than this.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
@@ -45,7 +45,7 @@ impl Progress {
         }
         self.told = Some(Instant::now());
         if let Lane::Image(service) = &self.lane {
-            let PullProgress { current, total } = *progress;
+            let PullProgress { current, total, .. } = *progress;
             let pulled = Reconciler::Pulled { service: service.clone(), current, total };
             self.reconcilers.send(&self.deployment, pulled);
         }
@@ -58,30 +58,27 @@ pub async fn pull(
     image: &str,
     registry_auth: Option<ValueName>,
     mut progress: Progress,
+    turns: Turns,
 ) -> Outcome {
     let credential = match registry_auth {
         Some(name) => Some(values::credential(vault, name, image).await?),
         None => None,
     };
-    let patience = if archive_path(image).is_some() { UNPACKED_WITHIN } else { STALLED_AFTER };
-    let mut items = runtime.pull(image, credential.as_ref()).await.map_err(not_fetched)?;
-    let mut best = PullProgress::default();
-    let mut deadline = Instant::now() + patience;
+    let opened = timeout(OPENED_WITHIN, runtime.pull(image, credential.as_ref())).await;
+    let mut items = opened.map_err(|_| unopened(image))?.map_err(not_fetched)?;
+    let mut patience = Patience::new(image, turns);
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, items.next()).await {
-            Err(_) => return Err(stalled(image, &best, patience)),
+        match timeout(patience.left(), items.next()).await {
+            Err(_) => {}
             Ok(None) => return Ok(Effect::Pulled),
             Ok(Some(Err(error))) => return Err(not_fetched(error)),
             Ok(Some(Ok(now))) => {
-                // Repeated lines of the same bytes are no progress.
-                if now != best {
-                    deadline = Instant::now() + patience;
+                if patience.saw(&now) {
                     progress.tell(&now);
-                    best = now;
                 }
             }
         }
+        patience.is_over()?;
     }
 }
 
@@ -93,11 +90,7 @@ fn not_fetched(error: RuntimeError) -> Failure {
     }
 }
 
-fn stalled(image: &str, at: &PullProgress, patience: Duration) -> Failure {
-    let PullProgress { current, total } = at;
-    let message = format!(
-        "pull {image}: no progress for {} s at {current} of {total} bytes; ended, to be tried again",
-        patience.as_secs()
-    );
+fn unopened(image: &str) -> Failure {
+    let message = format!("pull {image}: it did not begin within {} s", OPENED_WITHIN.as_secs());
     Failure::Refused { code: Code::ImagePull, message }
 }

@@ -30,6 +30,9 @@ async fn bench() -> Bench {
     };
     run(vec![child, worker::<Effects>("effects", "", args, effects.clone())]).await;
     directory.ensure(web());
+    for name in ["good", "slow-1", "slow-2"] {
+        directory.ensure(name.parse().unwrap());
+    }
     settle().await;
     Bench { runtime, lock, ownership, effects, heard }
 }
@@ -44,8 +47,17 @@ fn image() -> Lane {
 
 impl Bench {
     fn perform(&self, lane: Lane, operation: Operation) {
-        let job = Job { deployment: web(), lane, operation, asked: Asked::default() };
+        self.perform_for("web", lane, operation);
+    }
+
+    fn perform_for(&self, deployment: &str, lane: Lane, operation: Operation) {
+        let job = Job { deployment: deployment.parse().unwrap(), lane, operation, asked: Asked::default() };
         self.effects.send(Message::Perform(job));
+    }
+
+    /// What the next operation came to, if it ends by then.
+    async fn ends_within(&mut self, limit: Duration) -> Option<Outcome> {
+        self.heard.next_within(limit, ended).await
     }
 
     fn cancel(&self, wanted: &str) {
@@ -167,4 +179,98 @@ async fn slow_stops_hold_up_no_other_operation() {
     bench.perform(Lane::Network, Operation::RemoveNetwork("none".into()));
     let first = tokio::time::timeout(Duration::from_secs(1), bench.heard.next(ended)).await;
     assert_eq!(first, Ok(Ok(Effect::NetworkRemoved)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_whose_services_all_hang_leaves_slots_to_another() {
+    let mut bench = bench().await;
+    bench.runtime.hang(Op::RemoveNetwork);
+    for n in 0..OPERATIONS_AT_ONCE {
+        bench.perform(Lane::Slot(format!("s{n}").parse().unwrap()), Operation::RemoveNetwork("n".into()));
+    }
+    running(&bench.runtime, "fleet-good.a").await;
+    let id = bench.runtime.container("fleet-good.a").unwrap().id;
+    bench.perform_for("good", slot(), Operation::Stop { id, cause: Cause::Changed });
+    let first = bench.ends_within(Duration::from_secs(1)).await;
+    assert!(matches!(first, Some(Ok(Effect::Stopped { .. }))), "{first:?}");
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn says(outcome: &Option<Outcome>, words: &str) -> bool {
+    matches!(outcome, Some(Err(Failure::Refused { code: Code::ImagePull, message })) if message.contains(words))
+}
+
+#[tokio::test(start_paused = true)]
+async fn pulls_that_drip_give_way_to_one_that_waits() {
+    let mut bench = bench().await;
+    for n in 1..=PULLS_AT_ONCE {
+        bench.runtime.registry(&format!("drip:{n}"), Registry::drips(Duration::from_secs(50)));
+        bench.perform_for(&format!("slow-{n}"), image(), pull(&format!("drip:{n}")));
+    }
+    assert_eq!(bench.ends_within(600 * MINUTE - MINUTE / 2).await, None, "nobody else wants to");
+    bench.runtime.registry("good:1", Registry::has(Program::polite()));
+    bench.perform_for("good", image(), pull("good:1"));
+    let first = bench.ends_within(11 * MINUTE).await;
+    assert!(says(&first, "gives way"), "{first:?}");
+    assert_eq!(bench.ends_within(MINUTE).await, Some(Ok(Effect::Pulled)));
+    assert_eq!(bench.ends_within(600 * MINUTE).await, None, "the other one goes on");
+}
+
+/// 2 MB in ten minutes: the slowest link over which anybody pulls.
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_is_only_slow_has_four_hours_while_another_waits_and_all_time_while_none_does() {
+    let mut bench = bench().await;
+    for n in 1..=PULLS_AT_ONCE {
+        let slow = Registry::has_slowly(Program::polite(), 1000, Duration::from_secs(50));
+        bench.runtime.registry(&format!("big:{n}"), slow);
+        bench.perform_for(&format!("slow-{n}"), image(), pull(&format!("big:{n}")));
+    }
+    bench.perform_for("good", image(), pull("good:1"));
+    assert_eq!(bench.ends_within(239 * MINUTE).await, None);
+    let first = bench.ends_within(2 * MINUTE).await;
+    assert!(says(&first, "gives way"), "{first:?}");
+    let others = [bench.ends_within(MINUTE).await, bench.ends_within(MINUTE).await];
+    assert!(others.iter().any(|other| says(other, "manifest unknown")), "{others:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_pulls_of_one_deployment_leave_a_slot_to_another() {
+    let mut bench = bench().await;
+    for service in ["a", "b"] {
+        bench.runtime.registry(&format!("{service}:1"), Registry::drips(Duration::from_secs(50)));
+        bench.perform(Lane::Image(service.parse().unwrap()), pull(&format!("{service}:1")));
+    }
+    bench.runtime.registry("good:1", Registry::has(Program::polite()));
+    bench.perform_for("good", image(), pull("good:1"));
+    assert_eq!(bench.ends_within(Duration::from_secs(1)).await, Some(Ok(Effect::Pulled)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_long_for_an_image_is_no_registry_that_stalls() {
+    let mut bench = bench().await;
+    let registry = Registry::has(Program::polite());
+    bench.runtime.registry("big:1", registry.clone().then_syncs(20 * MINUTE));
+    bench.perform(image(), pull("big:1"));
+    assert_eq!(bench.ends_within(19 * MINUTE).await, None);
+    assert_eq!(bench.ends_within(2 * MINUTE).await, Some(Ok(Effect::Pulled)));
+    bench.runtime.registry("big:2", registry.then_syncs(2000 * MINUTE));
+    bench.perform(image(), pull("big:2"));
+    let given_up = bench.ends_within(31 * MINUTE).await;
+    assert!(says(&given_up, "not safely on the disk"), "{given_up:?}");
+}
+
+/// Synced by podman's host, not over the network: whoever pulls has its slot.
+#[tokio::test(start_paused = true)]
+async fn images_that_are_being_synced_hold_up_no_pull() {
+    let mut bench = bench().await;
+    for n in 1..=PULLS_AT_ONCE {
+        let slow = Registry::has(Program::polite()).then_syncs(20 * MINUTE);
+        bench.runtime.registry(&format!("big:{n}"), slow);
+        bench.perform_for(&format!("slow-{n}"), image(), pull(&format!("big:{n}")));
+    }
+    pass(1).await;
+    bench.runtime.registry("good:1", Registry::has(Program::polite()));
+    bench.perform_for("good", image(), pull("good:1"));
+    assert_eq!(bench.ends_within(Duration::from_secs(1)).await, Some(Ok(Effect::Pulled)));
 }

@@ -3,6 +3,7 @@ use super::operations;
 use crate::domain::hidden::{Hidden, RegistryCredential};
 use crate::domain::spec::{FileOwner, PlacedFile};
 use crate::messages::effects::{Creation, Failure, Operation, Outcome};
+use crate::questions::{self, About};
 use crate::runtime::ContainerRuntime;
 use crate::vault::{Vault, VaultError};
 use fleet_contracts::ValueName;
@@ -11,7 +12,6 @@ use fleet_contracts::names::label;
 use fleet_contracts::state::Code;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
 
 /// A few small files; a disk that takes longer does not answer.
 const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -46,11 +46,10 @@ async fn read<T: Send + 'static>(
     work: impl FnOnce(&dyn Vault) -> Result<T, VaultError> + Send + 'static,
 ) -> Result<T, Failure> {
     let vault = vault.clone();
-    let reading = tokio::task::spawn_blocking(move || work(&*vault));
     let refused = |message: String| Failure::Refused { code, message };
-    match timeout(READ_WITHIN, reading).await {
-        Ok(Ok(read)) => read.map_err(|error| refused(error.to_string())),
-        Ok(Err(_)) | Err(_) => Err(refused("the files of secrets and credentials do not answer".into())),
+    match questions::ask(About::Values, READ_WITHIN, move || work(&*vault)).await {
+        Some(read) => read.map_err(|error| refused(error.to_string())),
+        None => Err(refused("the files of secrets and credentials do not answer".into())),
     }
 }
 

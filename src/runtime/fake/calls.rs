@@ -302,11 +302,11 @@ fn pulling(
     reference: String,
     registry: Registry,
 ) -> BoxStream<'static, Result<PullProgress>> {
-    let total = registry.steps * Registry::STEP_BYTES;
-    let step = registry.step;
+    let (step, step_bytes, sync) = (registry.step, registry.step_bytes, registry.sync);
+    let total = registry.steps * step_bytes;
     let progress = stream::iter(1..=registry.steps).then(move |done| async move {
         tokio::time::sleep(step).await;
-        Ok(PullProgress { current: done * Registry::STEP_BYTES, total })
+        Ok(PullProgress { current: done * step_bytes, total, is_syncing: false })
     });
     let end = stream::once(async move {
         match registry.end {
@@ -318,5 +318,15 @@ fn pulling(
             PullEnd::Stalls => std::future::pending().await,
         }
     });
-    progress.chain(end.filter_map(std::future::ready)).boxed()
+    let syncing = stream::once(async move {
+        if sync.is_zero() {
+            return None;
+        }
+        Some(Ok(PullProgress { current: total, total, is_syncing: true }))
+    });
+    let synced = stream::once(async move {
+        tokio::time::sleep(sync).await;
+        None
+    });
+    progress.chain(end.chain(syncing).chain(synced).filter_map(std::future::ready)).boxed()
 }

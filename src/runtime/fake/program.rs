@@ -46,7 +46,10 @@ impl Program {
 pub struct Registry {
     pub(super) steps: u64,
     pub(super) step: Duration,
+    pub(super) step_bytes: u64,
     pub(super) end: PullEnd,
+    /// How long the disk takes for it when it has arrived.
+    pub(super) sync: Duration,
     /// User and password that it wants to see.
     pub(super) wants: Option<(String, String)>,
 }
@@ -60,20 +63,34 @@ pub(super) enum PullEnd {
 
 impl Registry {
     /// Bytes of one step of progress.
-    pub(super) const STEP_BYTES: u64 = 1_000_000;
+    const STEP_BYTES: u64 = 1_000_000;
+
+    fn new(steps: u64, step: Duration, end: PullEnd) -> Self {
+        Self { steps, step, step_bytes: Self::STEP_BYTES, end, sync: Duration::ZERO, wants: None }
+    }
 
     /// The image arrives at once.
     pub fn has(program: Program) -> Self {
-        Self { steps: 1, step: Duration::ZERO, end: PullEnd::Lands(program), wants: None }
+        Self::new(1, Duration::ZERO, PullEnd::Lands(program))
     }
 
     /// The image arrives in this many steps of progress.
     pub fn has_slowly(program: Program, steps: u64, step: Duration) -> Self {
-        Self { steps, step, end: PullEnd::Lands(program), wants: None }
+        Self::new(steps, step, PullEnd::Lands(program))
     }
 
     pub fn fails(kind: ErrorKind, message: &str) -> Self {
-        Self { steps: 0, step: Duration::ZERO, end: PullEnd::Fails(kind, message.into()), wants: None }
+        Self::new(0, Duration::ZERO, PullEnd::Fails(kind, message.into()))
+    }
+
+    /// A byte each time, for as long as anybody could wait.
+    pub fn drips(step: Duration) -> Self {
+        Self { step_bytes: 1, ..Self::new(u64::from(u32::MAX), step, PullEnd::Stalls) }
+    }
+
+    /// When it has arrived, the disk takes this long for it.
+    pub fn then_syncs(self, sync: Duration) -> Self {
+        Self { sync, ..self }
     }
 
     /// The same for who shows this only.
@@ -91,6 +108,6 @@ impl Registry {
 
     /// Some progress, then silence for ever.
     pub fn stalls_after(steps: u64, step: Duration) -> Self {
-        Self { steps, step, end: PullEnd::Stalls, wants: None }
+        Self::new(steps, step, PullEnd::Stalls)
     }
 }

@@ -5,7 +5,10 @@
 use super::connect;
 use super::errors::Failure;
 use super::pull::then_sync;
+use super::synced::Syncs;
 use super::wire::{self, encoded};
+use crate::faults;
+use crate::questions::{self, About};
 use crate::runtime::{ErrorKind, Operation, PullProgress, Result, RuntimeError};
 use bollard::query_parameters::{ImportImageOptions, TagImageOptionsBuilder};
 use bytes::Bytes;
@@ -26,6 +29,8 @@ const REPOSITORY: &str = "localhost/fleet-agent/archive";
 const PIECE: usize = 256 * 1024;
 /// How often it is said how much was sent.
 const BEAT: Duration = Duration::from_secs(1);
+/// A disk that sleeps needs some seconds to turn.
+const OPENED_WITHIN: Duration = Duration::from_secs(10);
 /// Podman answers when it has unpacked everything; the caller has a shorter patience.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(3600);
 /// What podman puts before the names.
@@ -47,10 +52,11 @@ fn tag(reference: &str) -> String {
 /// Progress is what was sent of the file.
 pub(super) async fn load(
     socket: &Path,
+    syncs: &Syncs,
     reference: &str,
     path: &str,
 ) -> Result<BoxStream<'static, Result<PullProgress>>> {
-    let (file, total) = open(path).await.map_err(|message| RuntimeError {
+    let (file, total) = open(path, OPENED_WITHIN).await.map_err(|message| RuntimeError {
         operation: "load",
         object: reference.into(),
         kind: ErrorKind::ImageMissing,
@@ -66,24 +72,32 @@ pub(super) async fn load(
             match tokio::time::timeout(BEAT, &mut loading).await {
                 Err(_) => {
                     let current = sent.load(Ordering::Relaxed);
-                    Some((Ok(PullProgress { current, total }), Some(loading)))
+                    Some((Ok(PullProgress { current, total, is_syncing: false }), Some(loading)))
                 }
-                Ok(Ok(())) => Some((Ok(PullProgress { current: total, total }), None)),
+                Ok(Ok(())) => Some((Ok(PullProgress { current: total, total, is_syncing: false }), None)),
                 Ok(Err(failure)) => Some((Err(failure.during(Operation::Pull, &name)), None)),
             }
         }
     });
-    Ok(then_sync(progress.boxed(), socket.to_owned()))
+    Ok(then_sync(progress.boxed(), syncs.landing(reference)))
 }
 
-async fn open(path: &str) -> std::result::Result<(File, u64), String> {
-    let about = tokio::fs::metadata(path).await.map_err(|error| error.to_string())?;
-    // A pipe would be waited for.
-    if !about.is_file() {
-        return Err("it is no regular file".into());
+async fn open(path: &str, within: Duration) -> std::result::Result<(File, u64), String> {
+    let asked = path.to_owned();
+    let question = move || {
+        faults::point("path", &asked);
+        let about = std::fs::metadata(&asked)?;
+        // A pipe would be waited for.
+        if !about.is_file() {
+            return Err(std::io::Error::other("it is no regular file"));
+        }
+        Ok((std::fs::File::open(&asked)?, about.len()))
+    };
+    match questions::ask(About::Path(path.to_owned()), within, question).await {
+        Some(Ok((file, length))) => Ok((File::from_std(file), length)),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("no answer from the device (a mount whose server is gone, or a disk that hangs?)".into()),
     }
-    let file = File::open(path).await.map_err(|error| error.to_string())?;
-    Ok((file, about.len()))
 }
 
 async fn send(
@@ -137,6 +151,21 @@ async fn only_image(socket: &Path, names: &[String]) -> std::result::Result<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn an_archive_on_a_dead_mount_is_refused_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        faults::look_in(dir.path());
+        std::fs::write(dir.path().join("path:-mnt-a.tar"), "block always").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for _ in 0..3 {
+            let refused = runtime.block_on(open("/mnt/a.tar", Duration::from_millis(20))).unwrap_err();
+            assert!(refused.contains("no answer"), "{refused}");
+        }
+        // Its thread never comes back.
+        runtime.shutdown_background();
+    }
 
     #[test]
     fn an_archive_has_a_local_name_of_its_own_and_a_reference_is_its_own() {

@@ -2,12 +2,20 @@
 use super::errors::Failure;
 use super::{PodmanRuntime, wire};
 use crate::domain::spec::CreateSpec;
+use crate::faults;
+use crate::questions::{self, About};
 use crate::runtime::process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::time::Instant;
+
+/// For all paths of a container: a disk that sleeps needs some seconds to turn.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What `ProtectHome`, `PrivateTmp`, `PrivateDevices` and their like show to a service otherwise than to
 /// others.
@@ -20,14 +28,12 @@ impl PodmanRuntime {
     pub(super) async fn host_paths_exist(&self, spec: &CreateSpec) -> Result<(), Failure> {
         let mut paths = spec.mounts.iter().map(|mount| mount.source.as_str()).filter(|s| s.starts_with('/'));
         let Some(first) = paths.next() else { return Ok(()) };
-        let Some(root) = self.podmans_root().await else { return Ok(()) };
-        match std::iter::once(first).chain(paths).find(|path| is_missing(&root, path)) {
-            Some(path) => Err(Failure::Status {
-                code: 400,
-                message: format!("{path}: no such file or directory on the device"),
-            }),
-            None => Ok(()),
+        let Some(root) = self.podmans_root().await.map(Arc::new) else { return Ok(()) };
+        let until = Instant::now() + ANSWERED_WITHIN;
+        for path in std::iter::once(first).chain(paths) {
+            exists(&root, path, until.saturating_duration_since(Instant::now())).await?;
         }
+        Ok(())
     }
 
     /// The root directory of whoever listens on podman's socket (of systemd, where it opened that). None
@@ -41,6 +47,21 @@ impl PodmanRuntime {
             // unit hides.
             Err(_) => Some(Root { directory: File::open("/").ok()?, is_ours: true }),
         }
+    }
+}
+
+/// A path that hangs is refused here: podman would hang in it too, and could be asked nothing more of that container.
+async fn exists(root: &Arc<Root>, path: &str, within: Duration) -> Result<(), Failure> {
+    let (root, asked) = (root.clone(), path.to_owned());
+    let question = move || {
+        faults::point("path", &asked);
+        is_missing(&root, &asked)
+    };
+    let refused = |why: &str| Err(Failure::Status { code: 400, message: format!("{path}: {why}") });
+    match questions::ask(About::Path(path.into()), within, question).await {
+        Some(false) => Ok(()),
+        Some(true) => refused("no such file or directory on the device"),
+        None => refused("no answer from the device (a mount whose server is gone, or a disk that hangs?)"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Pulling images, with the sum of all layers as progress.
 use super::errors::Failure;
+use super::synced::{Landing, Syncs};
 use super::{LONG, connect, wire};
 use crate::domain::hidden::{Hidden, RegistryCredential};
 use crate::runtime::{Operation, PullProgress, Result};
@@ -15,12 +16,14 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
-/// How often a running sync is reported as progress: well under any caller's patience for a stall.
+/// How often it is said that a sync still runs.
 const SYNC_BEAT: Duration = Duration::from_secs(10);
 
 pub(super) fn pull(
     socket: &Path,
+    syncs: &Syncs,
     reference: &str,
     credential: Option<&RegistryCredential>,
 ) -> std::result::Result<BoxStream<'static, Result<PullProgress>>, Failure> {
@@ -40,7 +43,7 @@ pub(super) fn pull(
             Err(error) => Some(Err(Failure::from(error).during(Operation::Pull, &name))),
         }))
     });
-    Ok(then_sync(progress.filter_map(ready).boxed(), socket.to_owned()))
+    Ok(then_sync(progress.filter_map(ready).boxed(), syncs.landing(reference)))
 }
 
 /// The client with the credential in its requests. bollard would send it in base64's other alphabet, which
@@ -88,45 +91,42 @@ impl Layers {
     fn sum(&self) -> PullProgress {
         let current = self.layers.values().map(|layer| layer.0).sum();
         let total = self.layers.values().map(|layer| layer.1).sum();
-        PullProgress { current, total }
+        PullProgress { current, total, is_syncing: false }
     }
 }
 
-/// The stream, and after its good end a sync of podman's storage: a power cut within seconds of a
-/// pull leaves an image that is listed and whose containers fail.
+/// The stream, and after its good end a sync of podman's storage.
 pub(super) fn then_sync(
     progress: BoxStream<'static, Result<PullProgress>>,
-    socket: PathBuf,
+    landing: Landing,
 ) -> BoxStream<'static, Result<PullProgress>> {
     enum At {
-        Pulling(BoxStream<'static, Result<PullProgress>>, PullProgress),
-        Syncing(tokio::task::JoinHandle<()>, PullProgress),
+        Pulling(BoxStream<'static, Result<PullProgress>>, PullProgress, Landing),
+        Syncing(JoinHandle<()>, PullProgress),
         End,
     }
-    let start = (At::Pulling(progress, PullProgress::default()), socket);
-    stream::unfold(start, |(at, socket)| async move {
+    stream::unfold(At::Pulling(progress, PullProgress::default(), landing), |at| async move {
         match at {
-            At::Pulling(mut progress, last) => match progress.next().await {
-                Some(Ok(now)) => Some((Some(Ok(now.clone())), (At::Pulling(progress, now), socket))),
-                Some(Err(error)) => Some((Some(Err(error)), (At::End, socket))),
+            At::Pulling(mut progress, last, landing) => match progress.next().await {
+                Some(Ok(now)) => Some((Ok(now.clone()), At::Pulling(progress, now, landing))),
+                Some(Err(error)) => Some((Err(error), At::End)),
                 None => {
-                    let sync = tokio::spawn(sync_storage(socket.clone()));
-                    Some((None, (At::Syncing(sync, last), socket)))
+                    let syncing = PullProgress { is_syncing: true, ..last };
+                    Some((Ok(syncing.clone()), At::Syncing(landing.sync(), syncing)))
                 }
             },
             At::Syncing(mut sync, last) => match tokio::time::timeout(SYNC_BEAT, &mut sync).await {
                 Ok(_) => None,
-                Err(_) => Some((Some(Ok(last.clone())), (At::Syncing(sync, last), socket))),
+                Err(_) => Some((Ok(last.clone()), At::Syncing(sync, last))),
             },
             At::End => None,
         }
     })
-    .filter_map(ready)
     .boxed()
 }
 
 /// Best effort: where the storage is not in our mount namespace there is nothing to sync from here.
-async fn sync_storage(socket: PathBuf) {
+pub(super) async fn sync_storage(socket: PathBuf) {
     #[derive(Deserialize)]
     struct Info {
         #[serde(rename = "DockerRootDir")]

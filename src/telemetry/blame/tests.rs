@@ -57,6 +57,29 @@ fn who_does_not_come_back_is_found_and_who_goes_on_is_not() {
     assert_eq!(glance.still(), None);
 }
 
+/// Both workers may hang in two lanes of it.
+#[test]
+fn two_threads_that_hang_on_one_deployment_are_found_and_on_two_nobody_is() {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let is_done = std::sync::Arc::new(std::sync::Mutex::new(is_done));
+    let hang = |name: &'static str| {
+        let ((ready, is_ready), is_done) = (std::sync::mpsc::channel(), is_done.clone());
+        let thread = std::thread::spawn(move || {
+            let _working = working_on(name);
+            ready.send(()).unwrap();
+            let _ = is_done.lock().unwrap().recv();
+        });
+        is_ready.recv().unwrap();
+        thread
+    };
+    let mut threads = vec![hang("web"), hang("web")];
+    assert_eq!(glance().still().as_deref(), Some("web"));
+    threads.push(hang("db"));
+    assert_eq!(glance().still(), None, "one of them may be innocent");
+    drop(done);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
 #[test]
 fn a_name_that_is_too_long_is_cut() {
     let _working = working_on(&"x".repeat(200));

@@ -11,12 +11,16 @@ fn received(layer: &str, current: u64, total: u64) -> CreateImageInfo {
     ))
 }
 
+fn bytes(current: u64, total: u64) -> PullProgress {
+    PullProgress { current, total, is_syncing: false }
+}
+
 #[test]
 fn progress_is_the_sum_over_the_layers_known_so_far() {
     let mut layers = Layers::default();
-    assert_eq!(layers.take(received("a", 10, 100)), Some(PullProgress { current: 10, total: 100 }));
-    assert_eq!(layers.take(received("b", 5, 50)), Some(PullProgress { current: 15, total: 150 }));
-    assert_eq!(layers.take(received("a", 90, 100)), Some(PullProgress { current: 95, total: 150 }));
+    assert_eq!(layers.take(received("a", 10, 100)), Some(bytes(10, 100)));
+    assert_eq!(layers.take(received("b", 5, 50)), Some(bytes(15, 150)));
+    assert_eq!(layers.take(received("a", 90, 100)), Some(bytes(95, 150)));
 }
 
 #[test]
@@ -24,7 +28,7 @@ fn a_line_without_numbers_forgets_nothing() {
     let mut layers = Layers::default();
     layers.take(received("a", 10, 100));
     let after = layers.take(line(r#"{"status":"Download complete","progressDetail":{},"id":"a"}"#));
-    assert_eq!(after, Some(PullProgress { current: 10, total: 100 }));
+    assert_eq!(after, Some(bytes(10, 100)));
 }
 
 #[test]
@@ -32,4 +36,26 @@ fn a_repeated_line_is_no_progress() {
     let mut layers = Layers::default();
     layers.take(received("a", 10, 100));
     assert_eq!(layers.take(received("a", 10, 100)), None);
+}
+
+/// Podman is not there: there is nothing to sync, and that ends at once.
+#[tokio::test]
+async fn a_pull_that_has_ended_says_that_it_is_synced_before_it_is_over() {
+    let syncs = Syncs::new("/nowhere/podman.sock".into());
+    let landed = stream::iter([Ok(bytes(10, 10))]).boxed();
+    let items: Vec<_> = then_sync(landed, syncs.landing("web:1")).collect().await;
+    assert_eq!(items, [Ok(bytes(10, 10)), Ok(PullProgress { is_syncing: true, ..bytes(10, 10) })]);
+    assert!(!syncs.is_open("web:1"));
+}
+
+#[tokio::test]
+async fn a_pull_that_is_cut_off_before_its_sync_is_over_is_synced_before_its_image_is_used() {
+    let syncs = Syncs::new("/nowhere/podman.sock".into());
+    let pulling = stream::iter([Ok(bytes(10, 10))]).chain(stream::pending()).boxed();
+    let mut cut_off = then_sync(pulling, syncs.landing("web:1"));
+    cut_off.next().await;
+    drop(cut_off);
+    assert!(syncs.is_open("web:1"));
+    syncs.settle("web:1").await.expect("it is over at once");
+    assert!(!syncs.is_open("web:1"));
 }
