@@ -148,7 +148,7 @@ impl Picture {
             return;
         }
         // What is being done may have changed what was seen.
-        let is_known = |(name, slot): &(&ServiceName, &Slot)| {
+        let is_known = |(name, slot): &(&ServiceName, &Box<Slot>)| {
             !slot.unsure && !self.busy.contains_key(&Lane::Slot((*name).clone()))
         };
         let services: Vec<ServiceName> =

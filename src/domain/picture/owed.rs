@@ -35,7 +35,7 @@ impl Picture {
     /// What is to be made durable, each asked once: runs that are about to be stopped, and notes (None) of runs that
     /// became well instead.
     pub fn take_notes(&mut self, now: Moment) -> Vec<(ServiceName, Option<OwedStart>)> {
-        let unnoted = |(service, slot): (&ServiceName, &Slot)| {
+        let unnoted = |(service, slot): (&ServiceName, &Box<Slot>)| {
             let start = self.unnoted(service, &self.step_unless_noted(service, slot, now))?;
             let is_asked = slot.note.as_ref().is_some_and(|(asked, _)| *asked == start);
             (!is_asked).then(|| (service.clone(), start))

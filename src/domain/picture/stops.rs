@@ -9,7 +9,7 @@ const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 impl Picture {
     pub(super) fn note_stops(&mut self, now: Moment) {
-        let under_way = |container: &&Container| matches!(container.status, Status::Stopping(_));
+        let under_way = |container: &&Box<Container>| matches!(container.status, Status::Stopping(_));
         let since = |container: &Container| self.stops.get(&container.id).copied().unwrap_or(now);
         self.stops = self
             .containers

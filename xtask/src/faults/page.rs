@@ -81,7 +81,8 @@ pub fn sentence(rows: &Rows, results: &Results) -> String {
 
 fn last_run(rows: &Rows, results: &Results, run: &Circumstances) -> String {
     let mut text = format!("## The last run\n\n{}\n\n| | |\n|---|---|\n", sentence(rows, results));
-    let failed: Vec<String> = results.failed().map(|test| format!("; **FAILED**: `{} {}`", test.binary, test.path)).collect();
+    let failed: Vec<String> =
+        results.failed().map(|test| format!("; **FAILED**: `{} {}`", test.binary, test.path)).collect();
     let tests = format!("{}, {} of them failed{}", results.len(), failed.len(), failed.concat());
     let mut lines = vec![
         ("When", run.time.clone()),

@@ -225,7 +225,8 @@ impl World {
     }
 
     fn clear(&mut self, lane: &Lane) {
-        let all = self.containers.clone();
+        let all =
+            self.containers.clone().into_iter().map(|(id, container)| (id, Box::new(container))).collect();
         self.picture.cleared(lane, self.now, |known| *known = all);
     }
 
