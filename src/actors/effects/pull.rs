@@ -1,6 +1,8 @@
 //! One image pull, ended when it makes no progress.
 use super::operations::failure;
 use super::values;
+use crate::domain::floor::{self, Floor};
+use crate::domain::images::{Arrival, Image};
 use crate::messages::effects::{Effect, Failure, Lane, Outcome};
 use crate::messages::reconcilers::Reconciler;
 use crate::runtime::{ContainerRuntime, ErrorKind, PullProgress, RuntimeError};
@@ -55,6 +57,7 @@ impl Progress {
 pub async fn pull(
     runtime: &dyn ContainerRuntime,
     vault: &Arc<dyn Vault>,
+    floor: Floor,
     image: &str,
     registry_auth: Option<ValueName>,
     mut progress: Progress,
@@ -63,16 +66,21 @@ pub async fn pull(
         Some(name) => Some(values::credential(vault, name, image).await?),
         None => None,
     };
+    has_room(runtime, floor, image).await?;
     let patience = if archive_path(image).is_some() { UNPACKED_WITHIN } else { STALLED_AFTER };
-    let mut items = runtime.pull(image, credential.as_ref()).await.map_err(not_fetched)?;
+    let before = runtime.images().await;
+    let mut items = match runtime.pull(image, credential.as_ref()).await {
+        Ok(items) => items,
+        Err(error) => return Err(not_fetched(runtime, error).await),
+    };
     let mut best = PullProgress::default();
     let mut deadline = Instant::now() + patience;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout(left, items.next()).await {
             Err(_) => return Err(stalled(image, &best, patience)),
-            Ok(None) => return Ok(Effect::Pulled),
-            Ok(Some(Err(error))) => return Err(not_fetched(error)),
+            Ok(None) => return Ok(Effect::Pulled(arrival(runtime, image, before).await)),
+            Ok(Some(Err(error))) => return Err(not_fetched(runtime, error).await),
             Ok(Some(Ok(now))) => {
                 // Repeated lines of the same bytes are no progress.
                 if now != best {
@@ -85,10 +93,45 @@ pub async fn pull(
     }
 }
 
-/// The file that an image should come from is not there: nothing but waiting for it helps.
-fn not_fetched(error: RuntimeError) -> Failure {
+/// What it came to, for the note of what the agent brought here. An image that is not noted is never removed: this may
+/// fail.
+async fn arrival(
+    runtime: &dyn ContainerRuntime,
+    image: &str,
+    before: Result<Vec<Image>, RuntimeError>,
+) -> Option<Arrival> {
+    let (before, after) = (before.ok()?, runtime.images().await.ok()?);
+    let id = runtime.image(image).await.ok()??;
+    Some(Arrival::between(&before, &after, id))
+}
+
+/// Whether a pull may begin. Where nobody can say how much is free there is no floor.
+async fn has_room(runtime: &dyn ContainerRuntime, floor: Floor, image: &str) -> Result<(), Failure> {
+    if floor.is_off() {
+        return Ok(());
+    }
+    let Some(storage) = runtime.storage().await.map_err(failure)? else {
+        tracing::warn!("podman's storage is not seen from here: min_free_mb is not kept");
+        return Ok(());
+    };
+    match floor.objection(&storage.path, storage.free) {
+        Some(why) => Err(Failure::NoRoom { message: format!("pull {image}: not begun: {why}") }),
+        None => Ok(()),
+    }
+}
+
+async fn not_fetched(runtime: &dyn ContainerRuntime, error: RuntimeError) -> Failure {
     match error.kind {
+        // The file that it should come from is not there: nothing but waiting for it helps.
         ErrorKind::ImageMissing => Failure::Refused { code: Code::ImageMissing, message: error.to_string() },
+        ErrorKind::DiskFull => {
+            // What came of it is cleared away by now: these are the figures of the next attempt.
+            let figures = match runtime.storage().await {
+                Ok(Some(storage)) => floor::figures(&storage.path, storage.free),
+                Ok(None) | Err(_) => "how much is free is not seen from here".to_owned(),
+            };
+            Failure::Refused { code: Code::DiskFull, message: format!("{error}; {figures}") }
+        }
         _ => failure(error),
     }
 }

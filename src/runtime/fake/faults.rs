@@ -6,9 +6,13 @@ use std::time::Duration;
 /// After which the caller gets `Timeout`: the real runtime's.
 pub(super) fn deadline(op: Op) -> Duration {
     match op {
-        Op::Create | Op::PutFiles | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => {
-            Duration::from_secs(60)
-        }
+        Op::Create
+        | Op::PutFiles
+        | Op::Start
+        | Op::Remove
+        | Op::RemoveOrphan
+        | Op::RemoveImage
+        | Op::Pull => Duration::from_secs(60),
         Op::Exec
         | Op::LastWords
         | Op::Info
@@ -22,6 +26,8 @@ pub(super) fn deadline(op: Op) -> Duration {
         | Op::RemoveNetwork
         | Op::EnsureVolume
         | Op::Image
+        | Op::Storage
+        | Op::Images
         | Op::Hints => Duration::from_secs(10),
     }
 }

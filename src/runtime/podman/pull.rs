@@ -1,6 +1,6 @@
 //! Pulling images, with the sum of all layers as progress.
 use super::errors::Failure;
-use super::{LONG, connect, wire};
+use super::{LONG, connect, storage};
 use crate::domain::hidden::{Hidden, RegistryCredential};
 use crate::runtime::{Operation, PullProgress, Result};
 use base64::Engine;
@@ -10,7 +10,6 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use hyper::header::HeaderValue;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::path::{Path, PathBuf};
@@ -110,7 +109,7 @@ pub(super) fn then_sync(
                 Some(Ok(now)) => Some((Some(Ok(now.clone())), (At::Pulling(progress, now), socket))),
                 Some(Err(error)) => Some((Some(Err(error)), (At::End, socket))),
                 None => {
-                    let sync = tokio::spawn(sync_storage(socket.clone()));
+                    let sync = tokio::spawn(storage::sync(socket.clone()));
                     Some((None, (At::Syncing(sync, last), socket)))
                 }
             },
@@ -123,29 +122,6 @@ pub(super) fn then_sync(
     })
     .filter_map(ready)
     .boxed()
-}
-
-/// Best effort: where the storage is not in our mount namespace there is nothing to sync from here.
-async fn sync_storage(socket: PathBuf) {
-    #[derive(Deserialize)]
-    struct Info {
-        #[serde(rename = "DockerRootDir")]
-        root: PathBuf,
-    }
-    let asked = tokio::time::timeout(LONG, wire::get::<Info>(&socket, "/info")).await;
-    let Ok(Ok(info)) = asked else {
-        tracing::warn!("podman's storage could not be synced: it did not say where it is");
-        return;
-    };
-    let root = info.value.root;
-    let shown = root.clone();
-    let synced = tokio::task::spawn_blocking(move || {
-        std::fs::File::open(root).and_then(|root| rustix::fs::syncfs(root).map_err(std::io::Error::from))
-    })
-    .await;
-    if let Ok(Err(error)) = synced {
-        tracing::warn!(storage = %shown.display(), %error, "podman's storage could not be synced");
-    }
 }
 
 #[cfg(test)]
