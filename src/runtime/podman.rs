@@ -206,7 +206,8 @@ impl ContainerRuntime for PodmanRuntime {
     }
 
     async fn storage(&self) -> Result<Option<Storage>> {
-        within(SHORT, Operation::Storage, "podman", self.room()).await
+        // Where it is, podman says only between two layers that it unpacks.
+        within(LONG, Operation::Storage, "podman", self.room()).await
     }
 
     async fn pull(

@@ -12,6 +12,8 @@ const SETTLED_FOR: Duration = BELIEVED_AFTER;
 /// For a list, and for removals one after the other, each of which has its own deadline. An answer that does not come is
 /// not waited for: the next look finds out what is there.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+/// Podman's list fails as a whole when an image goes while it is made, and for ever when its storage is damaged.
+const AFTER_FAILURE: Duration = Duration::from_secs(300);
 const TIMER: &str = "images";
 
 #[derive(Default)]
@@ -110,7 +112,9 @@ impl Deployments {
 
     fn on_images_listed(&mut self, inventory: Option<Inventory>, ctx: &mut Context<Message>) {
         let asked = self.images.asked.take();
-        let (Some(Inventory { images, named }), Some(asked)) = (inventory, asked) else { return };
+        let (Some(Inventory { images, named }), Some(asked)) = (inventory, asked) else {
+            return look_after(AFTER_FAILURE, ctx);
+        };
         let is_there = |id: &str| images.iter().any(|image| image.id == id);
         self.note_images(|note| note.forget(|id| !is_there(id)));
         // A document that came meanwhile may name one by a name that nobody looked up.
@@ -154,7 +158,12 @@ impl Deployments {
 }
 
 fn look_later(ctx: &mut Context<Message>) {
+    look_after(SETTLED_FOR, ctx);
+}
+
+/// Sooner when that was asked for already.
+fn look_after(wait: Duration, ctx: &mut Context<Message>) {
     if !ctx.has_timer(TIMER) {
-        ctx.after(TIMER, SETTLED_FOR, Message::Images(ImageNews::Due));
+        ctx.after(TIMER, wait, Message::Images(ImageNews::Due));
     }
 }

@@ -12,6 +12,8 @@ pub(super) fn deadline(op: Op) -> Duration {
         | Op::Remove
         | Op::RemoveOrphan
         | Op::RemoveImage
+        | Op::Images
+        | Op::Storage
         | Op::Pull => Duration::from_secs(60),
         Op::Exec
         | Op::LastWords
@@ -26,8 +28,6 @@ pub(super) fn deadline(op: Op) -> Duration {
         | Op::RemoveNetwork
         | Op::EnsureVolume
         | Op::Image
-        | Op::Storage
-        | Op::Images
         | Op::Hints => Duration::from_secs(10),
     }
 }
