@@ -51,8 +51,7 @@ async fn an_update_whose_image_does_not_come_leaves_the_old_version_running_and_
     device.world.make_image("localhost/big:1", 3 << 20);
     let tampered = registry.push(&device.world, "localhost/big:1", "web:3");
     registry.tamper(&device.world);
-    // What is pushed gets no name here.
-    device.world.podman(&["rmi", "localhost/big:1"]);
+    device.world.storage_in_memory(64 * MIB);
     device.boot();
     device.apply("web", deployment(&[steady("a")])).await;
     let before = device.lives();
@@ -120,7 +119,8 @@ async fn images_of_former_versions_go_one_update_later_and_nobody_elses_do() {
     names.iter().for_each(|name| device.world.make_image(name, 1000));
     let pushed = |n: usize| registry.push(&device.world, &names[n], &format!("web:{}", n + 1));
     let versions = [pushed(0), pushed(1), pushed(2)];
-    device.world.podman(&["rmi", "--force", &names[0], &names[1], &names[2]]);
+    // Each pull ends with a sync, which waits for whatever else is written to a disk.
+    device.world.storage_in_memory(64 * MIB);
     device.world.make_image("localhost/theirs:1", 1000);
     device.boot();
     // Podman's list fails when an image goes while it is made.
