@@ -3,6 +3,7 @@ use crate::actors::{Hold, Identity};
 use crate::bus::nats::{NatsBus, NatsSettings};
 use crate::bus::{Bus, BusError, LinkState};
 use crate::config::Config;
+use crate::domain::floor::Floor;
 use crate::domain::ledger::Shunned;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::podman::PodmanRuntime;
@@ -181,6 +182,7 @@ fn parts(config: &Config, identity: Identity, doors: Doors, before: &Before) -> 
             &config.runtime.registry_auth_dir,
             &agent.state_dir,
         )),
+        floor: Floor(config.runtime.min_free_mb),
         store: doors.ledger,
         owner: doors.lock,
         inventory: inventory::read(&agent.state_dir),

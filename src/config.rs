@@ -76,6 +76,8 @@ pub struct RuntimeSettings {
     pub secrets_dir: PathBuf,
     /// Absolute; one `NAME.json` per credential.
     pub registry_auth_dir: PathBuf,
+    /// With less than this free where podman keeps images, nothing is pulled. 0: no floor.
+    pub min_free_mb: u64,
 }
 
 impl Config {
@@ -133,6 +135,7 @@ impl Config {
                 "socket": text(&self.runtime.socket),
                 "secrets_dir": text(&self.runtime.secrets_dir),
                 "registry_auth_dir": text(&self.runtime.registry_auth_dir),
+                "min_free_mb": self.runtime.min_free_mb,
             },
             "labels": self.labels,
         });

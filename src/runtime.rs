@@ -7,12 +7,14 @@ pub mod process;
 
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::hidden::RegistryCredential;
+use crate::domain::images::Image;
 use crate::domain::spec::{CreateSpec, PlacedFile};
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::device::RuntimeInfo;
 use futures_util::stream::BoxStream;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use operation::Operation;
@@ -85,6 +87,14 @@ pub enum Run {
     },
     /// It did not end within its limit, and was killed as far as that is possible.
     TooLong,
+}
+
+/// Where the runtime keeps images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    pub path: PathBuf,
+    /// Free bytes on its filesystem.
+    pub free: u64,
 }
 
 /// How a pull goes on; each item is progress.
@@ -163,6 +173,16 @@ pub trait ContainerRuntime: Send + Sync + 'static {
 
     /// The id of an image that is on the device.
     async fn image(&self, reference: &str) -> Result<Option<String>>;
+
+    /// All images on the device, whoever brought them.
+    async fn images(&self) -> Result<Vec<Image>>;
+
+    /// Takes a name off an image, and the image off the device with the last one; an id takes one without names. One
+    /// that is not there is a success. False: a container uses it, and nothing was changed.
+    async fn remove_image(&self, name: &str) -> Result<bool>;
+
+    /// How much room there is for images. None where this process does not see the runtime's filesystem.
+    async fn storage(&self) -> Result<Option<Storage>>;
 
     /// Fetches an image from its registry, with a credential where one is given, or from the archive that the
     /// reference names (`ImageMissing` when that file is not there). The stream ends after the last item; an `Err` item is the last. It never

@@ -1,4 +1,5 @@
 //! What survives a power cut. Calls block on the disk: actors make them on blocking threads.
+use crate::domain::images::Note;
 use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
 use std::io;
@@ -43,6 +44,7 @@ pub trait LedgerStore: Send + Sync + 'static {
     /// Forgets a deployment; one that is not there is a success.
     fn forget(&self, name: &DeploymentName) -> Result<(), StoreError>;
     fn save_followed(&self, followed: &Followed) -> Result<(), StoreError>;
+    fn save_images(&self, images: &Note) -> Result<(), StoreError>;
 }
 
 /// The lock on the state directory, as seen by its owner.

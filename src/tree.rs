@@ -27,6 +27,7 @@ use crate::actors::{
     reconciler, reporter,
 };
 use crate::bus::Bus;
+use crate::domain::floor::Floor;
 use crate::domain::ledger::Shunned;
 use crate::messages::deployments::{ChildNews, Deployments};
 use crate::runtime::ContainerRuntime;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     pub store: Arc<dyn LedgerStore>,
     pub vault: Arc<dyn Vault>,
+    /// How much must be free before an image is fetched.
+    pub floor: Floor,
     pub owner: Arc<dyn StateOwner>,
     pub inventory: Inventory,
     pub labels: BTreeMap<String, String>,
@@ -147,6 +150,7 @@ fn runtime_side(
         ownership: view.clone(),
         clock,
         vault: parts.vault.clone(),
+        floor: parts.floor,
     };
     let observer = observer::Args {
         runtime: runtime.clone(),
@@ -217,6 +221,7 @@ fn ledger_side(parts: &Parts, wires: &Wires, ownership: OwnershipView, clock: Cl
         reporter: wires.reporter.clone(),
         kv_watcher: wires.kv_watcher.clone(),
         observer: wires.observer.clone(),
+        effects: wires.effects.clone(),
         runtime_enabled: parts.runtime.is_some(),
         reading: deployments::reading(parts.shunned.clone()),
         blamed: deployments::Blamed::new(parts.last_crash.as_ref().and_then(blamed)),

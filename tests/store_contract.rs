@@ -1,12 +1,13 @@
 //! What every ledger store promises, shown on the real disk and on the fake that stands for it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use fleet_agent::domain::images::{Brought, Note, Used};
 use fleet_agent::domain::ledger::{Followed, Ledger, Record, Wanted};
 use fleet_agent::domain::source::Incarnation;
 use fleet_agent::store::LedgerStore;
 use fleet_agent::store::disk::DiskLedger;
 use fleet_agent::store::fake::{Fail, FakeLedger, Write};
-use fleet_contracts::Timestamp;
+use fleet_contracts::{DeploymentName, Timestamp};
 use std::io::ErrorKind;
 
 fn record(name: &str, revision: u64, wanted: Wanted) -> Record {
@@ -91,6 +92,25 @@ fn the_followed_bucket_is_the_last_one_saved_and_no_deployment() {
             assert_eq!((ledger.followed, ledger.records.len()), (Some(followed), 1));
         }
     });
+}
+
+#[test]
+fn the_note_of_images_is_the_last_one_saved() {
+    on_both(|store| {
+        for id in ["sha256:1", "sha256:2"] {
+            let deployments = [name("web")].into();
+            let brought = Brought { id: id.into(), names: ["web:1".to_owned()].into(), deployments };
+            let used = Used { now: id.into(), former: Some("sha256:0".into()) };
+            let used = [((name("web"), "a".parse().unwrap()), used)].into();
+            let note = Note { brought: vec![brought], used };
+            store.save_images(&note).unwrap();
+            assert_eq!(store.load().unwrap().images, note);
+        }
+    });
+}
+
+fn name(text: &str) -> DeploymentName {
+    text.parse().unwrap()
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::domain::source::Snapshot;
 use crate::messages::deployments::{
     ChildNews, Deployments as Message, DiskNews, RuntimeNews, SourceNews, Write,
 };
+use crate::messages::effects::Effects;
 use crate::messages::kv_watcher::KvWatcher;
 use crate::messages::observer::Observer;
 use crate::messages::reconcilers::Reconciler;
@@ -16,6 +17,7 @@ use crate::messages::reporter::Reporter;
 use crate::store::{LedgerStore, OwnershipView};
 use crate::supervision::{Address, Context, Fault, Keyed, Worker};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
+use images::Images;
 use log::{Gist, log_state};
 pub use reading::reading;
 use reasons::Reasons;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use writes::Writes;
 
 mod disk;
+mod images;
 mod log;
 mod questions;
 mod reading;
@@ -40,6 +43,7 @@ pub struct Args {
     pub reporter: Address<Reporter>,
     pub kv_watcher: Address<KvWatcher>,
     pub observer: Address<Observer>,
+    pub effects: Address<Effects>,
     /// False: desired state is logged and dropped.
     pub runtime_enabled: bool,
     pub reading: Reading,
@@ -74,6 +78,7 @@ pub struct Deployments {
     /// An end of the process is being counted.
     counting: bool,
     logged: BTreeMap<DeploymentName, Gist>,
+    images: Images,
 }
 
 impl Worker for Deployments {
@@ -89,6 +94,7 @@ impl Worker for Deployments {
             snapshot_seen: false,
             counting: false,
             logged: BTreeMap::new(),
+            images: Images::default(),
             args,
         };
         deployments.load(ctx);
@@ -103,8 +109,9 @@ impl Worker for Deployments {
         match msg {
             Message::Source(news) => self.on_source(news),
             Message::Disk(news) => self.on_disk(news, ctx),
-            Message::Child(name, news) => self.on_child(name, news),
+            Message::Child(name, news) => self.on_child(name, news, ctx),
             Message::Runtime(news) => self.on_runtime(news),
+            Message::Images(news) => self.on_images(news, ctx),
             Message::Ask(question) => self.on_question(question),
         }
         self.publish();
@@ -179,7 +186,7 @@ impl Deployments {
         }
     }
 
-    fn on_child(&mut self, name: DeploymentName, news: ChildNews) {
+    fn on_child(&mut self, name: DeploymentName, news: ChildNews, ctx: &mut Context<Message>) {
         let Some(book) = &mut self.book else { return };
         match news {
             ChildNews::Started if book.is_quarantined(&name) => self.release(&name),
@@ -199,7 +206,9 @@ impl Deployments {
             ChildNews::Reports(report) => {
                 book.reported(&name, report);
                 self.note_ends(&name);
+                self.on_images_in_use(&name, ctx);
             }
+            ChildNews::Brought(arrival) => self.on_brought(&name, arrival),
             ChildNews::Gone => {
                 if book.may_forget(&name) {
                     self.writes.push(Write::Forget(name));

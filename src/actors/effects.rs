@@ -3,6 +3,8 @@
 //! Tells: the reconciler of the deployment how each operation ended.
 //! After a crash: nothing is in flight any more; reconcilers hear that no lane is busy and look first.
 use super::Clock;
+use crate::domain::floor::Floor;
+use crate::domain::images::Removal;
 use crate::domain::plan::Cause;
 use crate::faults;
 use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome};
@@ -10,7 +12,7 @@ use crate::messages::reconcilers::Reconciler;
 use crate::questions::{self, About};
 use crate::runtime::ContainerRuntime;
 use crate::store::{Epoch, OwnershipView};
-use crate::supervision::{Context, Fault, Keyed, TaskId, Worker, panic_text};
+use crate::supervision::{Context, Fault, Keyed, Reply, TaskId, Worker, panic_text};
 use crate::telemetry::blame;
 use crate::vault::Vault;
 use fleet_contracts::DeploymentName;
@@ -25,6 +27,7 @@ use turns::{Line, OPERATIONS_AT_ONCE, PULLS_AT_ONCE, Share, Turns};
 mod files;
 mod operations;
 mod pull;
+mod tidy;
 mod turns;
 mod values;
 
@@ -38,6 +41,7 @@ pub struct Args {
     pub ownership: OwnershipView,
     pub clock: Clock,
     pub vault: Arc<dyn Vault>,
+    pub floor: Floor,
 }
 
 pub struct Effects {
@@ -81,6 +85,8 @@ impl Worker for Effects {
                 self.on_cancel(deployment.clone(), lane, unless_it_pulls.as_deref(), ctx);
                 self.on_attach(&deployment, asked);
             }
+            Message::RemoveImages(removals, reply) => self.on_remove_images(removals, reply, ctx),
+            Message::Removed => {}
             Message::Attach { deployment, asked } => self.on_attach(&deployment, asked),
             Message::Ended { deployment, lane, outcome } => self.on_ended(deployment, lane, outcome),
         }
@@ -122,6 +128,23 @@ impl Effects {
         self.lanes.insert((deployment, lane), Running { task, pulls });
     }
 
+    fn on_remove_images(
+        &self,
+        removals: Vec<Removal>,
+        reply: Reply<Vec<String>>,
+        ctx: &mut Context<Message>,
+    ) {
+        let Some(epoch) = self.args.ownership.epoch() else { return };
+        let (runtime, ownership) = (self.args.runtime.clone(), self.args.ownership.clone());
+        let slots = self.operations.clone();
+        // Each call in it has its deadline.
+        ctx.spawn_unlimited("remove images".to_owned(), async move {
+            let _permit = slots.acquire_owned().await;
+            reply.send(tidy::remove(&*runtime, ownership, epoch, removals).await);
+            Message::Removed
+        });
+    }
+
     /// The operation as a future that owns all it needs: it may outlive the reconciler that asked.
     fn work(
         &mut self,
@@ -140,6 +163,7 @@ impl Effects {
         let progress = pull::Progress::new(self.args.reconcilers.clone(), deployment.clone(), lane.clone());
         let ownership = self.args.ownership.clone();
         let name: &'static str = (&operation).into();
+        let floor = self.args.floor;
         async move {
             // A grace period is waited for without holding a slot: slow stops delay nobody.
             let permit = Turns::take(lines).await;
@@ -149,7 +173,8 @@ impl Effects {
             }
             let outcome = match operation {
                 Operation::Pull { image, registry_auth } => {
-                    pull::pull(&*runtime, &vault, &image, registry_auth, progress, permit).await
+                    let wish = pull::Wish { image, registry_auth, floor };
+                    pull::pull(&*runtime, &vault, &wish, progress, permit).await
                 }
                 Operation::Create(creation) => values::create(&*runtime, &vault, *creation).await,
                 Operation::Stop { id, .. } => {
@@ -283,6 +308,8 @@ fn log_end(deployment: &DeploymentName, lane: &Lane, outcome: &Outcome) {
             tracing::warn!(%deployment, %code, "{message}");
         }
         Err(Failure::ImageMissing { message }) => tracing::debug!(%deployment, "{message}"),
+        // Told in the state; it is the same at every tick.
+        Err(Failure::NoRoom { message }) => tracing::debug!(%deployment, "{message}"),
         Err(Failure::NameConflict { message }) => tracing::debug!(%deployment, "{message}"),
         Err(Failure::Panicked { message }) => tracing::error!(%deployment, ?lane, "a panic: {message}"),
     }

@@ -5,7 +5,7 @@
 use super::{Clock, retry_delay};
 use crate::domain::container::{Container, Process, Status};
 use crate::messages::deployments::{Deployments, RuntimeNews};
-use crate::messages::observer::{Hints, Observation, Observer as Message, Survey};
+use crate::messages::observer::{Hints, Inventory, Observation, Observer as Message, Survey};
 use crate::messages::reconcilers::{Blinded, Reconciler};
 use crate::messages::reporter::Reporter;
 use crate::runtime::{ContainerRuntime, ErrorKind, Hint, RuntimeError};
@@ -91,6 +91,13 @@ impl Worker for Observer {
             Message::TellRuntime => self.tell_runtime(),
             Message::Survey(deployment, images, reply) => {
                 self.on_survey(deployment, images, reply, ctx);
+            }
+            Message::Images(names, reply) => {
+                let runtime = self.args.runtime.clone();
+                ctx.spawn("listing images", async move {
+                    reply.send(images(&*runtime, names).await);
+                    Message::Surveyed
+                });
             }
             Message::Surveyed => {}
         }
@@ -305,6 +312,15 @@ fn no_survey(deployment: &DeploymentName) -> RuntimeError {
         kind: ErrorKind::Timeout,
         message: format!("no answer within {} s", SURVEY_WITHIN.as_secs()),
     }
+}
+
+async fn images(runtime: &dyn ContainerRuntime, names: BTreeSet<String>) -> Result<Inventory, RuntimeError> {
+    let mut named = BTreeSet::new();
+    for name in names {
+        named.extend(runtime.image(&name).await?);
+    }
+    // After these: what is listed is as new as what is known of it.
+    Ok(Inventory { images: runtime.images().await?, named })
 }
 
 async fn survey(

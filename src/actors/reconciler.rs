@@ -175,6 +175,7 @@ impl Reconciler {
         match outcome {
             Ok(effect) => self.on_effect(lane, effect),
             Err(Failure::ImageMissing { message }) => self.picture.image_missing(lane, message, now, dice),
+            Err(Failure::NoRoom { message }) => self.picture.no_room(lane, message, now),
             Err(Failure::NameConflict { message }) => self.picture.name_conflict(lane, message, now),
             Err(Failure::Refused { code, message }) => {
                 self.picture.failed(lane, Setback { code, message, unsure: false }, now, dice);
@@ -211,9 +212,13 @@ impl Reconciler {
             }),
             Effect::Removed(id) => self.picture.cleared(lane, now, |all| drop(all.remove(&id))),
             Effect::Renamed { id, to } => self.picture.cleared(lane, now, |all| rename(all, &id, to)),
-            Effect::Pulled => {
+            Effect::Pulled(arrival) => {
                 if let Lane::Image(service) = lane {
                     self.picture.pulled(service, now);
+                }
+                if let Some(arrival) = arrival {
+                    let news = ChildNews::Brought(arrival);
+                    self.args.deployments.send(Deployments::Child(self.args.name.clone(), news));
                 }
             }
             Effect::NetworkRemoved => self.picture.network_removed(now),

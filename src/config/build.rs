@@ -14,6 +14,10 @@ const REPLY_PREFIX: &str = "_INBOX.";
 /// Both intervals, seconds: an hour of silence is never healthy, and a tick costs a list of all containers.
 const INTERVAL_S: i64 = 30;
 
+/// What podman and the agent write while they clear away: with nothing left, a remove fails too. An image that does not fit
+/// into more than this is refused anyway, so that a small device loses nothing by it.
+const MIN_FREE_MB: i64 = 64;
+
 /// None when something needed is missing or wrong; what is wrong is in `problems` either way.
 pub fn build(
     mut raw: Raw,
@@ -32,6 +36,8 @@ pub fn build(
         socket,
         secrets_dir: directory(&mut raw, "secrets_dir", SECRETS_DIR, problems),
         registry_auth_dir: directory(&mut raw, "registry_auth_dir", REGISTRY_AUTH_DIR, problems),
+        // The schema's bounds exclude negative values.
+        min_free_mb: raw.integer("runtime", "min_free_mb").unwrap_or(MIN_FREE_MB).unsigned_abs(),
     };
     let labels = labels(&mut raw, problems);
     Some(Config { agent: agent?, nats, credentials: credentials?, runtime, labels })

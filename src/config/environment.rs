@@ -41,6 +41,5 @@ fn convert(name: &str, shape: Shape, value: &str) -> Result<Value, String> {
             let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::List(items.map(str::to_owned).collect()))
         }
-        Shape::Later => Err(schema::later(name)),
     }
 }

@@ -89,7 +89,6 @@ fn convert(name: &str, shape: Shape, value: &DeValue<'_>) -> Result<Value, Strin
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<Vec<_>>>().map(Value::List).ok_or_else(wrong)
         }
-        Shape::Later => Err(schema::later(name)),
     }
 }
 

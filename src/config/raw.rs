@@ -90,7 +90,6 @@ pub fn expected(shape: Shape) -> &'static str {
         Shape::Integer { .. } => "a whole number",
         Shape::Text | Shape::Secret => "text in quotes",
         Shape::List => "a list of texts",
-        Shape::Later => "left out",
     }
 }
 

@@ -14,8 +14,6 @@ pub enum Shape {
     /// Text of which nothing is ever shown.
     Secret,
     List,
-    /// Named by the contract, not built yet.
-    Later,
 }
 
 #[derive(Debug)]
@@ -44,6 +42,9 @@ const fn key(name: &'static str, shape: Shape) -> Key {
 
 /// More often than every second is only load, less often than every hour is off.
 const INTERVAL: Shape = Shape::Integer { min: 1, max: 3600 };
+
+/// MiB. Nobody keeps more than a terabyte free: that is a slip of the unit.
+const MIN_FREE_MB: Shape = Shape::Integer { min: 0, max: 1_048_576 };
 
 pub const SECTIONS: &[Section] = &[
     Section {
@@ -84,7 +85,7 @@ pub const SECTIONS: &[Section] = &[
             key("socket", Shape::Text),
             key("secrets_dir", Shape::Text),
             key("registry_auth_dir", Shape::Text),
-            key("min_free_mb", Shape::Later),
+            key("min_free_mb", MIN_FREE_MB),
         ]),
     },
     Section { name: "labels", content: Content::Map },
@@ -115,7 +116,6 @@ pub fn lookup(section: &Section, name: &str) -> Known {
         Content::Later => return Known::No(later(&format!("section [{}]", section.name))),
     };
     match keys.iter().find(|key| key.name == name) {
-        Some(Key { shape: Shape::Later, .. }) => Known::No(later(&format!("{}.{name}", section.name))),
         Some(key) => Known::Yes(key.shape),
         None => Known::No(unknown_key(section, keys, name)),
     }

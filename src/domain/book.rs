@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod alone;
+mod images;
 mod jobs;
 mod judging;
 mod objections;

@@ -1,5 +1,6 @@
 //! What this device was told to run, as it is kept on disk.
 use super::container::OwedStart;
+use super::images::Note;
 use super::jobs::Ends;
 use super::source::Incarnation;
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
@@ -102,6 +103,7 @@ pub struct Ledger {
     /// Of these the newer copy could not be read: the record is the one before it, at best.
     pub doubtful: BTreeSet<DeploymentName>,
     pub followed: Option<Followed>,
+    pub images: Note,
     /// Files that could not be read in either copy and were moved aside; what ran keeps running.
     pub quarantined: Vec<String>,
 }

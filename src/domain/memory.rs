@@ -266,6 +266,34 @@ impl Memory {
         self.trouble = Some(Trouble { about, code, message, retry_at: None });
     }
 
+    /// Too little is free for the image: looked at again at the next tick. Somebody may bring it here by hand
+    /// meanwhile, and the next create tells.
+    pub fn no_room(&mut self, message: String) {
+        (self.blocked, self.image, self.progress) = (true, Image::Unknown, None);
+        let (about, code) = (About::Preparing, Code::DiskFull);
+        self.trouble = Some(Trouble { about, code, message, retry_at: None });
+    }
+
+    /// Bytes come: there was room to begin.
+    pub fn progressed(&mut self, current: u64, total: u64) {
+        self.progress = Some((current, total));
+        if self.is_waiting_for_room() {
+            self.trouble = None;
+        }
+    }
+
+    /// Whether bytes are on their way, or may be. Of one that waits for room nothing is said before some came: the state
+    /// would change twice at each tick.
+    pub fn is_pulling(&self) -> bool {
+        self.image == Image::Pulling && !self.is_waiting_for_room()
+    }
+
+    fn is_waiting_for_room(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| {
+            trouble.about == About::Preparing && trouble.code == Code::DiskFull && trouble.retry_at.is_none()
+        })
+    }
+
     pub fn tick(&mut self) {
         self.blocked = false;
     }

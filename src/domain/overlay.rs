@@ -82,6 +82,15 @@ impl Known {
         self.report.as_ref().filter(|report| self.removing || Some(report.revision) >= since)
     }
 
+    /// The report of a deployment that is as its accepted document says.
+    pub fn settled_report(&self) -> Option<&Report> {
+        let stands = self.accepted.is_some() && !self.removing && self.objection.is_none();
+        let is_well = |report: &&Report| {
+            matches!(report.phase, Phase::Running | Phase::Completed) && report.error.is_none()
+        };
+        self.current_report().filter(|_| stands).filter(is_well)
+    }
+
     /// A document that was just accepted leaves `Running` in the same write that says so.
     fn phase(&self) -> Phase {
         match (self.current_report(), &self.report) {

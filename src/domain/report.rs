@@ -1,6 +1,6 @@
 //! From slots to what is told of a deployment.
 use super::container::{Container, Status};
-use super::memory::{Image, Memory, Trouble};
+use super::memory::{Memory, Trouble};
 use super::plan::{Rest, Step, View};
 use fleet_contracts::desired::Restart;
 use fleet_contracts::state::{Code, Phase, PullProgress, ServicePhase, ServiceState};
@@ -35,7 +35,7 @@ impl SlotFacts<'_> {
             (Step::Done(Rest::Exited { code: 0 }), _) => ServicePhase::Completed,
             (Step::Done(Rest::Exited { .. }), _) => ServicePhase::Failed,
             (Step::Done(Rest::Empty), _) => ServicePhase::Pending,
-            _ if self.memory.image == Image::Pulling => ServicePhase::Pulling,
+            _ if self.memory.is_pulling() => ServicePhase::Pulling,
             (_, Some(main)) if main.status.is_alive() => ServicePhase::Running,
             (_, Some(main)) if main.status == Status::Lying || main.status.exit_code().is_some() => {
                 ServicePhase::Exited

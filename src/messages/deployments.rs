@@ -1,9 +1,11 @@
 //! To `deployments`, the owner of the ledger.
 use crate::domain::book::NotConfirmed;
 use crate::domain::container::{Container, OwedStart};
+use crate::domain::images::{Arrival, Note};
 use crate::domain::ledger::{Followed, Ledger, Record};
 use crate::domain::overlay::Report;
 use crate::domain::source::{Entry, Snapshot};
+use crate::messages::observer::Inventory;
 use crate::store::StoreError;
 use crate::supervision::Reply;
 use fleet_contracts::device::DeploymentCounts;
@@ -18,6 +20,7 @@ pub enum Deployments {
     /// From the reconciler of this deployment.
     Child(DeploymentName, ChildNews),
     Runtime(RuntimeNews),
+    Images(ImageNews),
     Ask(Question),
 }
 
@@ -37,6 +40,7 @@ pub enum DiskNews {
     Saved(Record),
     Forgotten(DeploymentName),
     FollowedSaved(Followed),
+    ImagesSaved,
     Failed(StoreError),
     /// Try again.
     Retry,
@@ -48,6 +52,7 @@ pub enum Write {
     Save(Record),
     Forget(DeploymentName),
     Followed(Followed),
+    Images(Note),
 }
 
 pub enum ChildNews {
@@ -59,8 +64,20 @@ pub enum ChildNews {
     /// It is about to stop this run of a service for its health, and waits until that is durable; None: the service
     /// is well.
     Owes(ServiceName, Option<OwedStart>),
+    /// A pull of it ended well.
+    Brought(Arrival),
     /// Nothing of it is left.
     Gone,
+}
+
+/// About the images that the agent brought to the device.
+pub enum ImageNews {
+    /// Something settled a while ago.
+    Due,
+    /// What is there, and the ids behind the names in documents; None: it could not be seen.
+    Listed(Option<Inventory>),
+    /// These are gone.
+    Removed(Vec<String>),
 }
 
 /// From `observer`.

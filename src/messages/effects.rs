@@ -1,9 +1,11 @@
 //! To `effects`: carry out operations on the runtime, one at a time per lane.
 use crate::domain::container::{Container, ContainerId, Process, SpecDigest};
 use crate::domain::health::Verdict;
+use crate::domain::images::{Arrival, Removal};
 pub use crate::domain::picture::{Asked, Lane, Made};
 use crate::domain::plan::Cause;
 use crate::domain::spec::{CreateSpec, NewNetwork, PlacedFile};
+use crate::supervision::Reply;
 use fleet_contracts::desired::Secret;
 use fleet_contracts::state::Code;
 use fleet_contracts::{DeploymentName, ValueName};
@@ -16,8 +18,12 @@ pub enum Effects {
     Perform(Job),
     /// End what runs in this lane; only a pull can be ended, and not the one of this image.
     Cancel { deployment: DeploymentName, lane: Lane, unless_it_pulls: Option<String>, asked: Asked },
+    /// Take these off the device, unless something uses them by now; answers with the ids of those that are gone.
+    RemoveImages(Vec<Removal>, Reply<Vec<String>>),
     /// Tell this deployment's reconciler which of its lanes are busy.
     Attach { deployment: DeploymentName, asked: Asked },
+    /// The task that removed images is over.
+    Removed,
     /// From an operation's own task.
     Ended { deployment: DeploymentName, lane: Lane, outcome: Outcome },
 }
@@ -103,7 +109,8 @@ pub enum Effect {
         id: ContainerId,
         to: String,
     },
-    Pulled,
+    /// None: what it came to could not be seen.
+    Pulled(Option<Arrival>),
     NetworkRemoved,
     Said {
         id: ContainerId,
@@ -121,6 +128,8 @@ pub enum Effect {
 pub enum Failure {
     /// The image has to be pulled first.
     ImageMissing { message: String },
+    /// Too little is free to begin: looked at again at the next tick.
+    NoRoom { message: String },
     /// A container that is not this device's has the name.
     NameConflict { message: String },
     /// It did not happen.

@@ -1,5 +1,6 @@
 //! To `observer`: look at the runtime.
 use crate::domain::container::{Container, Process};
+use crate::domain::images::Image;
 use crate::domain::time::Moment;
 use crate::runtime::{Hint, RuntimeError};
 use crate::supervision::Reply;
@@ -29,6 +30,8 @@ pub enum Observer {
     /// What is there of this deployment, and which of these images are on the device: for somebody who asks.
     Survey(DeploymentName, Vec<String>, Reply<Result<Survey, RuntimeError>>),
     Surveyed,
+    /// All images, and the ids of those by these names.
+    Images(BTreeSet<String>, Reply<Result<Inventory, RuntimeError>>),
     /// `reporter` is new and wants to know which runtime this is.
     TellRuntime,
 }
@@ -38,6 +41,14 @@ pub enum Observer {
 pub struct Survey {
     pub containers: Vec<Container>,
     pub images: BTreeSet<String>,
+}
+
+/// The images on the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    pub images: Vec<Image>,
+    /// The ids of those that were asked for by name.
+    pub named: BTreeSet<String>,
 }
 
 /// What was seen, and when the look began: what was done after that moment is not in it.

@@ -62,8 +62,22 @@ impl FakeRuntime {
         self.world.change(|state| state.add_image(reference, program));
     }
 
+    /// Somebody's `podman tag`.
+    pub fn tag_image(&self, reference: &str, name: &str) {
+        self.world.change(|state| state.tag_image(reference, name));
+    }
+
+    pub fn has_image(&self, reference: &str) -> bool {
+        self.world.read(|state| state.images.contains_key(reference))
+    }
+
     pub fn remove_image(&self, reference: &str) {
         self.world.change(|state| state.images.remove(reference));
+    }
+
+    /// So many bytes are free where images are, or nobody can say.
+    pub fn set_free(&self, free: Option<u64>) {
+        self.world.change(|state| state.free = free);
     }
 
     /// Says what a pull of this reference does; of one that nothing was said of it fails.

@@ -3,9 +3,12 @@
 //! bollard sends what changes something; what is observed is read by `wire` and `facts`, which
 //! understand podman's words where bollard's closed models would refuse a whole answer. Nothing is
 //! kept that matters: podman's service may go and come between any two calls.
-use super::{ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, Run, StopSettings};
+use super::{
+    ContainerRuntime, Hint, NameHolder, Operation, PullProgress, Result, Run, StopSettings, Storage,
+};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::hidden::RegistryCredential;
+use crate::domain::images::Image;
 use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::process;
 use async_trait::async_trait;
@@ -25,6 +28,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use synced::Syncs;
+use tokio::sync::OnceCell;
 
 mod create;
 mod errors;
@@ -38,6 +42,7 @@ mod observe;
 mod paths;
 mod pull;
 mod remove;
+mod storage;
 mod synced;
 mod wire;
 mod words;
@@ -54,13 +59,15 @@ pub struct PodmanRuntime {
     socket: PathBuf,
     observer: Observer,
     syncs: Syncs,
+    /// Where podman keeps its images, once it has said so.
+    storage: OnceCell<PathBuf>,
 }
 
 impl PodmanRuntime {
     /// Never fails and touches nothing: the socket is looked for at every call.
     pub fn new(device: DeviceId, socket: PathBuf) -> Self {
         let observer = Observer::new(device.clone(), socket.clone());
-        Self { device, syncs: Syncs::new(socket.clone()), socket, observer }
+        Self { device, syncs: Syncs::new(socket.clone()), socket, observer, storage: OnceCell::new() }
     }
 
     fn docker(&self, deadline: Duration) -> std::result::Result<Docker, Failure> {
@@ -192,6 +199,19 @@ impl ContainerRuntime for PodmanRuntime {
 
     async fn image(&self, reference: &str) -> Result<Option<String>> {
         within(SHORT, Operation::Image, reference, self.observer.image(&images::local(reference))).await
+    }
+
+    async fn images(&self) -> Result<Vec<Image>> {
+        within(LONG, Operation::Images, "images", images::list(&self.socket)).await
+    }
+
+    async fn remove_image(&self, name: &str) -> Result<bool> {
+        within(LONG, Operation::RemoveImage, name, images::remove(&self.socket, name)).await
+    }
+
+    async fn storage(&self) -> Result<Option<Storage>> {
+        // Where it is, podman says only between two layers that it unpacks.
+        within(LONG, Operation::Storage, "podman", self.room()).await
     }
 
     async fn pull(

@@ -3,12 +3,14 @@
 //! ```text
 //! <state_dir>/deployments/<name>  <name>.prev     accepted desired state
 //!             followed  followed.prev             the bucket that was followed
+//!             images  images.prev                 what was brought here by pulls
 //!             quarantine/<n>-<file>               what could not be read, for a person to look at
 //! ```
 //! Files of other names are left alone.
 use super::envelope::Kind;
 use super::pair::{self, Copy, Pair};
 use super::{LedgerStore, StoreError, written};
+use crate::domain::images::Note;
 use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
 use std::collections::BTreeSet;
@@ -21,6 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const QUARANTINE_MAX: usize = 16;
 const DEPLOYMENTS: &str = "deployments";
 const FOLLOWED: &str = "followed";
+const IMAGES: &str = "images";
 const QUARANTINE: &str = "quarantine";
 
 pub struct DiskLedger {
@@ -77,6 +80,10 @@ impl DiskLedger {
 
     fn followed_pair(&self) -> Pair {
         Pair::new(&self.state_dir, FOLLOWED)
+    }
+
+    fn images_pair(&self) -> Pair {
+        Pair::new(&self.state_dir, IMAGES)
     }
 
     /// The names of which any copy is there, in order; temporary files are swept on the way.
@@ -194,9 +201,15 @@ impl LedgerStore for DiskLedger {
             }
             ledger.records.extend(found.value());
         }
-        for temporary in [".tmp", ".prev.tmp"] {
-            sweep(&self.state_dir.join(format!("{FOLLOWED}{temporary}")));
+        for (file, temporary) in
+            [FOLLOWED, IMAGES].into_iter().flat_map(|file| [(file, ".tmp"), (file, ".prev.tmp")])
+        {
+            sweep(&self.state_dir.join(format!("{file}{temporary}")));
         }
+        // Nothing that runs depends on it: without it nothing is removed, and nobody has to be told.
+        let mut unread = Vec::new();
+        let images = self.read(&self.images_pair(), IMAGES.to_owned(), written::open_images, &mut unread)?;
+        ledger.images = images.value().unwrap_or_default();
         ledger.followed = self
             .read(
                 &self.followed_pair(),
@@ -225,6 +238,13 @@ impl LedgerStore for DiskLedger {
         let sealed = written::seal_followed(followed).map_err(StoreError::on("encode", pair.current()))?;
         let _writing = self.exclusive();
         pair.write(Kind::Followed, &sealed)
+    }
+
+    fn save_images(&self, images: &Note) -> Result<(), StoreError> {
+        let pair = self.images_pair();
+        let sealed = written::seal_images(images).map_err(StoreError::on("encode", pair.current()))?;
+        let _writing = self.exclusive();
+        pair.write(Kind::Images, &sealed)
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! offset  0  magic    "FLTA"
 //!         4  version  1
-//!         5  kind     1 deployment, 2 followed bucket, 3 epoch
+//!         5  kind     1 deployment, 2 followed bucket, 3 epoch, 4 images
 //!         6  length   of the payload, u32 little endian
 //!        10  SHA-256  of bytes 0..10 and the payload
 //!        42  payload  MessagePack with named fields
@@ -22,6 +22,7 @@ pub enum Kind {
     Deployment = 1,
     Followed = 2,
     Epoch = 3,
+    Images = 4,
 }
 
 /// Why a sealed file is not believed.

@@ -1,5 +1,6 @@
 //! A ledger in memory for tests, with failures on request and a journal of what was durable when.
 use super::{LedgerStore, StateOwner, StoreError};
+use crate::domain::images::Note;
 use crate::domain::ledger::{Followed, Ledger, Record};
 use fleet_contracts::DeploymentName;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -14,6 +15,7 @@ pub enum Write {
     Saved(Record),
     Forgot(DeploymentName),
     SavedFollowed(Followed),
+    SavedImages(Note),
 }
 
 /// Where a call fails.
@@ -53,6 +55,7 @@ pub struct FakeLedger {
 struct Inner {
     records: BTreeMap<DeploymentName, Record>,
     followed: Option<Followed>,
+    images: Note,
     quarantined: Vec<String>,
     doubtful: BTreeSet<DeploymentName>,
     failures: VecDeque<Fail>,
@@ -64,7 +67,10 @@ impl FakeLedger {
     pub fn holding(ledger: Ledger) -> Self {
         let records = ledger.records.into_iter().map(|record| (record.name.clone(), record)).collect();
         let (followed, quarantined, doubtful) = (ledger.followed, ledger.quarantined, ledger.doubtful);
-        Self { inner: Mutex::new(Inner { records, followed, quarantined, doubtful, ..Inner::default() }) }
+        let images = ledger.images;
+        Self {
+            inner: Mutex::new(Inner { records, followed, images, quarantined, doubtful, ..Inner::default() }),
+        }
     }
 
     /// The newer copy of this record cannot be read: it is as it is now.
@@ -103,6 +109,7 @@ impl FakeLedger {
                 inner.doubtful.remove(name);
                 inner.records.remove(name);
             }
+            Write::SavedImages(images) => inner.images = images.clone(),
             Write::SavedFollowed(followed) => {
                 inner.quarantined.retain(|file| file != "followed");
                 inner.followed = Some(followed.clone());
@@ -129,6 +136,7 @@ impl LedgerStore for FakeLedger {
         Ok(Ledger {
             records: inner.records.values().cloned().collect(),
             followed: inner.followed.clone(),
+            images: inner.images.clone(),
             quarantined: inner.quarantined.clone(),
             doubtful: inner.doubtful.clone(),
         })
@@ -144,5 +152,9 @@ impl LedgerStore for FakeLedger {
 
     fn save_followed(&self, followed: &Followed) -> Result<(), StoreError> {
         self.write("save followed", Write::SavedFollowed(followed.clone()))
+    }
+
+    fn save_images(&self, images: &Note) -> Result<(), StoreError> {
+        self.write("save images", Write::SavedImages(images.clone()))
     }
 }

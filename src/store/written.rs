@@ -2,13 +2,14 @@
 //! older agent would misread what it finds.
 use super::envelope::{self, Kind};
 use crate::domain::container::{ContainerId, OwedStart, SpecDigest};
+use crate::domain::images;
 use crate::domain::jobs::{End, Ends, Noted};
 use crate::domain::ledger::{Followed, Record, Trial, Wanted};
 use crate::domain::source::Incarnation;
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 const V: u16 = 1;
@@ -141,6 +142,54 @@ pub fn open_followed(sealed: &[u8]) -> Result<Followed, String> {
     let form: Bucket = open(Kind::Followed, sealed)?;
     check_version(form.v)?;
     Ok(Followed { incarnation: Incarnation(form.incarnation), last_sequence: form.last_sequence })
+}
+
+#[derive(Serialize, Deserialize)]
+struct Images {
+    v: u16,
+    brought: Vec<Brought>,
+    used: Vec<Used>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Brought {
+    id: String,
+    names: BTreeSet<String>,
+    deployments: BTreeSet<DeploymentName>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Used {
+    deployment: DeploymentName,
+    service: ServiceName,
+    now: String,
+    #[serde(default)]
+    former: Option<String>,
+}
+
+pub fn seal_images(note: &images::Note) -> io::Result<Vec<u8>> {
+    let brought = |brought: &images::Brought| {
+        let images::Brought { id, names, deployments } = brought.clone();
+        Brought { id, names, deployments }
+    };
+    let used = |(of, used): (&(DeploymentName, ServiceName), &images::Used)| {
+        let ((deployment, service), images::Used { now, former }) = (of.clone(), used.clone());
+        Used { deployment, service, now, former }
+    };
+    let (brought, used) = (note.brought.iter().map(brought), note.used.iter().map(used));
+    seal(Kind::Images, &Images { v: V, brought: brought.collect(), used: used.collect() })
+}
+
+pub fn open_images(sealed: &[u8]) -> Result<images::Note, String> {
+    let form: Images = open(Kind::Images, sealed)?;
+    check_version(form.v)?;
+    let brought = |Brought { id, names, deployments }| images::Brought { id, names, deployments };
+    let used =
+        |Used { deployment, service, now, former }| ((deployment, service), images::Used { now, former });
+    Ok(images::Note {
+        brought: form.brought.into_iter().map(brought).collect(),
+        used: form.used.into_iter().map(used).collect(),
+    })
 }
 
 fn check_version(v: u16) -> Result<(), String> {

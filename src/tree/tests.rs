@@ -13,6 +13,7 @@ fn parts() -> Parts {
         bus: Arc::new(FakeBus::new()),
         store: Arc::new(FakeLedger::default()),
         vault: Arc::new(FakeVault::default()),
+        floor: Floor::default(),
         owner: Arc::new(FakeOwner::new(true)),
         inventory: inventory(),
         labels: BTreeMap::new(),

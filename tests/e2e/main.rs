@@ -26,6 +26,7 @@ mod stories_of_hands;
 mod stories_of_hangs;
 mod stories_of_heartbeats;
 mod stories_of_identities;
+mod stories_of_images;
 mod stories_of_jobs;
 mod stories_of_links;
 mod stories_of_memory;

@@ -59,6 +59,8 @@ contract!(
     a_name_taken_only_in_storage_is_freed,
     a_start_and_a_death_are_hinted_at,
     a_pull_from_a_registry_that_is_not_there_ends_in_one_error,
+    the_room_for_images_is_told,
+    an_image_goes_with_its_last_name_and_not_while_a_container_uses_it,
     a_restart_of_the_service_changes_nothing_that_is_seen,
     a_missing_socket_is_unreachable_in_every_call,
 );

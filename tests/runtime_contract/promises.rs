@@ -498,6 +498,39 @@ pub async fn a_pull_from_a_registry_that_is_not_there_ends_in_one_error<W: World
     assert!(error.message.contains("connection refused"), "{error}");
 }
 
+pub async fn the_room_for_images_is_told<W: World>(world: W) {
+    let (path, free) = world.room();
+    let told = world.runtime().storage().await.expect("asked").expect("it is seen from here");
+    assert_eq!(told.path, path);
+    // Others write meanwhile.
+    assert!(told.free.abs_diff(free) < 1 << 30, "{} is not about {free}", told.free);
+}
+
+pub async fn an_image_goes_with_its_last_name_and_not_while_a_container_uses_it<W: World>(world: W) {
+    let runtime = world.runtime();
+    let (name, second) = (world.image(Demo::Obeys), "localhost/second:1");
+    world.tag(&name, second);
+    let id = runtime.image(&name).await.expect("asked").expect("there");
+    let listed = async || {
+        let all = runtime.images().await.expect("listed");
+        all.into_iter().find(|image| image.id == id).map(|image| (image.names.len(), image.is_used))
+    };
+    assert_eq!(listed().await, Some((2, false)));
+    assert_eq!(runtime.remove_image(second).await, Ok(true));
+    assert_eq!(listed().await, Some((1, false)));
+    // One that never ran uses it too.
+    let container = created(&world, "fleet-web.a", &spec(&world, Demo::Obeys, "web", "a")).await;
+    assert_eq!(listed().await, Some((1, true)));
+    assert_eq!(runtime.remove_image(&name).await, Ok(false));
+    assert_eq!(runtime.remove_image(&id).await, Ok(false));
+    assert_eq!(listed().await, Some((1, true)));
+    runtime.remove(&container).await.expect("removed");
+    assert_eq!(runtime.remove_image(&name).await, Ok(true));
+    assert_eq!((listed().await, runtime.image(&name).await), (None, Ok(None)));
+    assert_eq!(runtime.remove_image(&name).await, Ok(true), "one that is not there is a success");
+    assert_eq!(runtime.remove_image(&id).await, Ok(true));
+}
+
 pub async fn a_restart_of_the_service_changes_nothing_that_is_seen<W: World>(mut world: W) {
     let (id, process) = started(&world, "fleet-web.a", Demo::Obeys).await;
     let before = seen(&world, &id).await;
@@ -526,6 +559,9 @@ pub async fn a_missing_socket_is_unreachable_in_every_call<W: World>(world: W) {
         kind(runtime.remove_network("fleet-web").await),
         kind(runtime.ensure_volume("fleet-web.data", &labels()).await),
         kind(runtime.image("localhost/demo:1").await),
+        kind(runtime.storage().await),
+        kind(runtime.images().await),
+        kind(runtime.remove_image("localhost/demo:1").await),
     ];
     assert!(errors.iter().all(|kind| *kind == ErrorKind::Unreachable), "{errors:?}");
     assert_eq!(kind(first(runtime.pull("localhost/demo:1", None).await).await), ErrorKind::Unreachable);

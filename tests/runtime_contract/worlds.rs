@@ -10,6 +10,7 @@ use fleet_contracts::DeviceId;
 use fleet_contracts::desired::{Port, Protocol};
 use fleet_contracts::names::label;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What a demo container's program does.
@@ -73,6 +74,10 @@ pub trait World: Send + Sync {
     fn pause(&self, name: &str);
     /// Somebody's `podman rm --force`.
     fn user_removes(&self, name: &str);
+    /// Somebody's `podman tag`.
+    fn tag(&self, image: &str, name: &str);
+    /// Where images are, and how many bytes are free there.
+    fn room(&self) -> (PathBuf, u64);
     fn restart_service(&mut self);
     /// What the next commands in that container come to, where they are not real.
     fn next_run(&self, name: &str, run: Run);
@@ -210,6 +215,13 @@ impl World for Fake {
     fn user_removes(&self, name: &str) {
         self.runtime.user_removes(name);
     }
+    fn tag(&self, image: &str, name: &str) {
+        self.runtime.tag_image(image, name);
+    }
+    fn room(&self) -> (PathBuf, u64) {
+        self.runtime.set_free(Some(5 << 30));
+        ("/fake/storage".into(), 5 << 30)
+    }
     fn restart_service(&mut self) {
         self.runtime.down();
         self.runtime.up();
@@ -345,6 +357,15 @@ impl World for Podman {
     }
     fn user_removes(&self, name: &str) {
         self.world.podman(&["rm", "--force", "--time=0", name]);
+    }
+    fn tag(&self, image: &str, name: &str) {
+        self.world.podman(&["tag", image, name]);
+    }
+    fn room(&self) -> (PathBuf, u64) {
+        let root = self.world.path("root");
+        let df = std::process::Command::new("df").args(["--output=avail", "-B1"]).arg(&root).output();
+        let text = String::from_utf8(df.expect("df(1) exists").stdout).expect("numbers");
+        (root, text.lines().nth(1).and_then(|line| line.trim().parse().ok()).expect("a number"))
     }
     fn restart_service(&mut self) {
         self.world.restart_service();

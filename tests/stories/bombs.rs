@@ -4,10 +4,13 @@ use bytes::Bytes;
 use fleet_agent::bus::{self, BucketSpec, Bus, Followed, LinkState, Request, ServiceSpec};
 use fleet_agent::domain::container::{Container, ContainerId, Process};
 use fleet_agent::domain::hidden::RegistryCredential;
+use fleet_agent::domain::images::{Image, Note};
 use fleet_agent::domain::ledger::{self, Ledger, Record};
 use fleet_agent::domain::source::Snapshot;
 use fleet_agent::domain::spec::{CreateSpec, PlacedFile};
-use fleet_agent::runtime::{self, ContainerRuntime, Hint, NameHolder, PullProgress, Run, StopSettings};
+use fleet_agent::runtime::{
+    self, ContainerRuntime, Hint, NameHolder, PullProgress, Run, StopSettings, Storage,
+};
 use fleet_agent::store::{LedgerStore, StateOwner, StoreError};
 use fleet_agent::tree::Parts;
 use fleet_contracts::DeploymentName;
@@ -61,6 +64,9 @@ impl LedgerStore for Bomb<Arc<dyn LedgerStore>> {
     }
     fn forget(&self, name: &DeploymentName) -> Result<(), StoreError> {
         self.0.forget(name)
+    }
+    fn save_images(&self, images: &Note) -> Result<(), StoreError> {
+        self.0.save_images(images)
     }
     fn save_followed(&self, followed: &ledger::Followed) -> Result<(), StoreError> {
         self.0.save_followed(followed)
@@ -167,6 +173,15 @@ impl ContainerRuntime for Bomb<Arc<dyn ContainerRuntime>> {
     }
     async fn image(&self, reference: &str) -> runtime::Result<Option<String>> {
         self.0.image(reference).await
+    }
+    async fn images(&self) -> runtime::Result<Vec<Image>> {
+        self.0.images().await
+    }
+    async fn remove_image(&self, name: &str) -> runtime::Result<bool> {
+        self.0.remove_image(name).await
+    }
+    async fn storage(&self) -> runtime::Result<Option<Storage>> {
+        self.0.storage().await
     }
     async fn pull(
         &self,

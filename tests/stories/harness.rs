@@ -3,6 +3,7 @@ use crate::world::Disk;
 use fleet_agent::actors::Identity;
 use fleet_agent::bus::fake::FakeBus;
 use fleet_agent::domain::container::Status;
+use fleet_agent::domain::floor::Floor;
 use fleet_agent::runtime::fake::FakeRuntime;
 use fleet_agent::store::fake::FakeOwner;
 use fleet_agent::supervision::Root;
@@ -112,6 +113,7 @@ fn parts(
         bus: Arc::new(bus.clone()),
         store: disk,
         vault: Arc::new(FakeVault::default()),
+        floor: Floor(64),
         owner: lock,
         inventory: inventory(),
         labels: BTreeMap::new(),

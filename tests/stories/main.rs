@@ -16,6 +16,7 @@ mod crash_loop;
 mod crashes;
 mod files;
 mod identity;
+mod images;
 mod isolation;
 mod jobs;
 mod ledger;

@@ -1,6 +1,7 @@
 //! Images.
 use crate::documents::{demo, document};
 use crate::harness::{Story, TICK, seconds};
+use fleet_agent::domain::floor::Floor;
 use fleet_agent::runtime::ErrorKind;
 use fleet_agent::runtime::fake::{Op, Program, Registry};
 use fleet_contracts::state::{Code, Phase};
@@ -101,4 +102,100 @@ async fn an_image_that_was_removed_behind_our_back_is_pulled_again_when_it_is_ne
     story.runtime.user_removes("fleet-web.a");
     story.until("it runs again", |s| s.live() == ["fleet-web.a"]).await;
     assert_eq!(story.runtime.calls(Op::Pull), 1);
+}
+
+const MIB: u64 = 1024 * 1024;
+
+fn message(story: &Story, name: &str) -> String {
+    story.state(name).and_then(|state| state.last_error).map(|error| error.message).unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn below_the_floor_of_free_space_no_pull_begins_and_all_goes_on_by_itself_when_there_is_room() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    let before = story.pids();
+    story.runtime.set_free(Some(40 * MIB));
+    for image in ["new:1", "oci-archive:/srv/new.tar"] {
+        story.runtime.registry(image, Registry::has(Program::polite()));
+    }
+    let web = story.apply("web", demo("new:1"));
+    let archive = story.apply("archive", demo("oci-archive:/srv/new.tar"));
+    for name in ["web", "archive"] {
+        story.until("it says so", |s| s.code(name) == Some(Code::DiskFull)).await;
+        let said = message(&story, name);
+        assert!(said.contains("40 MiB are free in /fake/storage") && said.contains("64 MiB"), "{said}");
+        assert_eq!(story.phase(name), Some(Phase::Degraded));
+    }
+    let puts = story.puts("device-state/state.d1.web");
+    story.pass(10 * TICK).await;
+    assert_eq!((story.runtime.calls(Op::Pull), story.pids()), (0, before));
+    assert_eq!(story.puts("device-state/state.d1.web"), puts, "told once");
+    // What needs no new image goes on.
+    story.apply_and_run("other", demo("demo:2")).await;
+    story.runtime.set_free(Some(64 * MIB));
+    story.within(TICK + seconds(5), "it goes on", |s| s.is_running("web", web)).await;
+    story.runs("archive", archive).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_somebody_brings_by_hand_needs_no_room() {
+    let story = Story::begin().await;
+    story.runtime.set_free(Some(0));
+    let revision = story.apply("web", demo("new:1"));
+    story.until("it says so", |s| s.code("web") == Some(Code::DiskFull)).await;
+    story.runtime.add_image("new:1");
+    story.within(TICK + seconds(5), "it runs", |s| s.is_running("web", revision)).await;
+    assert_eq!(story.runtime.calls(Op::Pull), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_nobody_can_say_how_much_is_free_it_is_pulled() {
+    let story = Story::begin().await;
+    story.runtime.set_free(None);
+    story.runtime.registry("new:1", Registry::has(Program::polite()));
+    story.apply_and_run("web", demo("new:1")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_floor_nobody_asks_how_much_is_free() {
+    let mut story = Story::new().with(|parts| parts.floor = Floor(0));
+    story.bus.connect();
+    story.boot().await;
+    story.runtime.set_free(Some(0));
+    story.runtime.registry("new:1", Registry::has(Program::polite()));
+    story.apply_and_run("web", demo("new:1")).await;
+    assert_eq!(story.runtime.calls(Op::Storage), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_way_a_pull_fails_the_old_version_keeps_running_and_the_new_one_is_never_started() {
+    let story = Story::begin().await;
+    story.apply_and_run("web", demo("demo:1")).await;
+    let before = story.pids();
+    story.runtime.clear_journal();
+    let ways = [
+        (Registry::fails(ErrorKind::Pull, "manifest unknown"), Code::ImagePull),
+        (Registry::fails(ErrorKind::Pull, "unexpected digest of a blob"), Code::ImagePull),
+        (Registry::fails(ErrorKind::RegistryAuth, "unauthorized"), Code::RegistryAuth),
+        (Registry::fails(ErrorKind::DiskFull, "no space left on device"), Code::DiskFull),
+        (Registry::stalls_after(2, seconds(1)), Code::ImagePull),
+    ];
+    for (n, (registry, code)) in ways.into_iter().enumerate() {
+        let image = format!("new:{n}");
+        story.runtime.registry(&image, registry);
+        story.apply("web", demo(&image));
+        story.until("it says so", |s| s.code("web") == Some(code)).await;
+        assert_eq!(story.phase("web"), Some(Phase::Degraded));
+        story.pass(10 * TICK).await;
+        assert_eq!((story.code("web"), story.pids()), (Some(code), before.clone()));
+        if code == Code::DiskFull {
+            let said = message(&story, "web");
+            assert!(said.contains("no space left") && said.contains("MiB are free in"), "{said}");
+        }
+    }
+    let effects = story.runtime.journal();
+    assert!(effects.iter().all(|effect| effect.starts_with("pull ")), "{effects:?}");
+    story.runtime.registry("new:9", Registry::has(Program::polite()));
+    story.apply_and_run("web", demo("new:9")).await;
 }

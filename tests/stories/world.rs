@@ -1,5 +1,6 @@
 //! What the agent's world can do to it that the fakes alone cannot: a disk that fails for a while and
 //! tells what had happened before each write.
+use fleet_agent::domain::images::Note;
 use fleet_agent::domain::ledger::{Followed, Ledger, Record};
 use fleet_agent::runtime::fake::FakeRuntime;
 use fleet_agent::store::fake::{Fail, FakeLedger, Write};
@@ -112,5 +113,10 @@ impl LedgerStore for Disk {
     fn save_followed(&self, followed: &Followed) -> Result<(), StoreError> {
         self.ready()?;
         self.ledger.save_followed(followed)
+    }
+
+    fn save_images(&self, images: &Note) -> Result<(), StoreError> {
+        self.ready()?;
+        self.ledger.save_images(images)
     }
 }

@@ -166,6 +166,40 @@ impl PodmanWorld {
             .collect()
     }
 
+    /// From now on its images are in memory, with so many bytes. Whatever it had is gone, but for the demo image.
+    pub fn storage_in_memory(&mut self, bytes: u64) {
+        self.stop_service();
+        let (root, size) = (self.dir.path().join("root"), format!("size={bytes}"));
+        let mount = self.inside("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(root).output();
+        succeeded("mount", mount);
+        self.start_service();
+        self.load_demo_image();
+    }
+
+    /// Writes into the filesystem of its images until only so many bytes are free, or takes that away again.
+    pub fn leave_free(&self, bytes: Option<u64>) {
+        let root = self.dir.path().join("root");
+        let script = match bytes {
+            Some(bytes) => format!(
+                "cd {0} && free=$(df --output=avail -B1 . | tail -n 1) && \
+                 head -c $((free - {bytes})) /dev/zero > filler",
+                root.display()
+            ),
+            None => format!("rm {}/filler", root.display()),
+        };
+        succeeded("filling", self.inside("sh").args(["-c", &script]).output());
+    }
+
+    /// An image with the demo image's content and a file of so many random bytes.
+    pub fn make_image(&self, name: &str, bytes: usize) {
+        let script = format!(
+            "set -e; cd {0}; head -c {bytes} /dev/urandom > image/more; tar -C image -cf more.tar .; rm image/more",
+            self.dir.path().display()
+        );
+        succeeded("an archive", self.inside("sh").args(["-c", &script]).output());
+        self.podman(&["import", "--quiet", &self.dir.path().join("more.tar").to_string_lossy(), name]);
+    }
+
     pub fn podman_command(&self, args: &[&str]) -> Command {
         let dir = |name: &str| self.dir.path().join(name);
         let mut command = self.inside("podman");
@@ -202,6 +236,11 @@ impl PodmanWorld {
             .arg(".")
             .output();
         succeeded("tar", tar);
+        self.load_demo_image();
+    }
+
+    fn load_demo_image(&self) {
+        let archive = self.dir.path().join("image.tar");
         self.podman(&["import", "--quiet", &archive.to_string_lossy(), DEMO_IMAGE]);
     }
 }

@@ -23,33 +23,74 @@ pub struct PrivateRegistry {
 impl PrivateRegistry {
     /// Holds the world's demo image, which the world's own storage has no longer.
     pub fn serve(world: &PodmanWorld) -> Self {
-        let dir = world.path("private-registry");
-        fs::create_dir(&dir).expect("once per world");
-        let at = dir.display();
-        fs::write(dir.join("htpasswd"), format!("{USER}:{HASHED}\n")).expect("ours");
-        let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {at}/data}}}}\n\
-             http: {{addr: \"127.0.0.1:5000\"}}\nauth: {{htpasswd: {{realm: plant, path: {at}/htpasswd}}}}\n"
-        );
-        fs::write(dir.join("config.yml"), config).expect("ours");
-        let mut server = world.inside(program());
-        server.arg("serve").arg(dir.join("config.yml"));
-        server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self { server: server.spawn().expect("docker-registry starts") };
-        let begun = Instant::now();
-        while !pushed(world) {
-            assert!(begun.elapsed() < PATIENCE, "the registry takes no image");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let file = world.path("htpasswd");
+        fs::write(&file, format!("{USER}:{HASHED}\n")).expect("ours");
+        let auth = format!("auth: {{htpasswd: {{realm: plant, path: {}}}}}\n", file.display());
+        let server = start(world, &auth);
+        let credential = format!("{USER}:{PASSWORD}");
+        pushed(world, &["push", "--quiet", "--creds", &credential, DEMO_IMAGE, IMAGE]);
         world.podman(&["rmi", "--force", "--all"]);
-        registry
+        Self { server }
     }
 }
 
-fn pushed(world: &PodmanWorld) -> bool {
-    let credential = format!("{USER}:{PASSWORD}");
-    let push = world.podman_command(&["push", "--quiet", "--creds", &credential, DEMO_IMAGE, IMAGE]).output();
-    push.expect("podman is installed").status.success()
+/// The same program, for everybody.
+pub struct OpenRegistry {
+    server: Child,
+}
+
+impl OpenRegistry {
+    /// Holds nothing.
+    pub fn serve(world: &PodmanWorld) -> Self {
+        Self { server: start(world, "") }
+    }
+
+    /// Puts an image of the world there under this name, such as `web:1`; answers with its reference. The world keeps it too.
+    pub fn push(&self, world: &PodmanWorld, image: &str, name: &str) -> String {
+        let reference = format!("127.0.0.1:5000/{name}");
+        pushed(world, &["push", "--quiet", image, &reference]);
+        reference
+    }
+
+    /// Turns a bit in the largest blob that it holds.
+    pub fn tamper(&self, world: &PodmanWorld) {
+        let find =
+            format!("find {}/data -name data -printf '%s %p\\n' | sort -n | tail -n 1", directory(world));
+        let found = world.inside("sh").args(["-c", &find]).output().expect("sh exists");
+        let line = String::from_utf8(found.stdout).expect("a path");
+        let path = line.trim().split_once(' ').expect("a size and a path").1;
+        let mut bytes = fs::read(path).expect("it is there");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).expect("ours");
+    }
+}
+
+fn directory(world: &PodmanWorld) -> String {
+    world.path("private-registry").display().to_string()
+}
+
+fn start(world: &PodmanWorld, auth: &str) -> Child {
+    let dir = directory(world);
+    fs::create_dir(&dir).expect("once per world");
+    let config = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {dir}/data}}}}\n\
+         http: {{addr: \"127.0.0.1:5000\"}}\n{auth}"
+    );
+    fs::write(format!("{dir}/config.yml"), config).expect("ours");
+    let mut server = world.inside(program());
+    server.arg("serve").arg(format!("{dir}/config.yml"));
+    server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    server.spawn().expect("docker-registry starts")
+}
+
+/// The registry may still be starting.
+fn pushed(world: &PodmanWorld, push: &[&str]) {
+    let begun = Instant::now();
+    while !world.podman_command(push).output().expect("podman is installed").status.success() {
+        assert!(begun.elapsed() < PATIENCE, "the registry takes no image");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// The one that scripts/setup unpacked, unless one is installed.
@@ -70,6 +111,13 @@ pub fn auth_json(password: &str) -> String {
 }
 
 impl Drop for PrivateRegistry {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Drop for OpenRegistry {
     fn drop(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();

@@ -30,12 +30,14 @@ impl Deployments {
                 self.counted();
             }
             DiskNews::FollowedSaved(_) => self.written("followed"),
+            DiskNews::ImagesSaved => self.written("images"),
             DiskNews::Forgotten(name) => {
                 self.written(&file_of(&name));
                 if self.book.as_mut().is_some_and(|book| book.forgotten(&name)) {
                     tracing::info!(deployment = %name, "gone");
                     self.args.reconcilers.retire(&name);
                     self.logged.remove(&name);
+                    self.on_images_of_nobody(&name, ctx);
                     self.args.reporter.send(Reporter::Gone(name));
                 }
             }
@@ -64,6 +66,7 @@ impl Deployments {
             tracing::error!(deployment = %name, "its newest record cannot be read: kept as it is until the bucket was asked");
         }
         tracing::info!(deployments = ledger.records.len(), "the ledger is read");
+        self.images.begin(ledger.images.clone());
         let mut book = Book::new(self.args.device.clone(), ledger, self.args.reading.clone());
         if let Some((name, how)) = self.args.blamed.take() {
             tracing::error!(deployment = %name, how, "its document ended the process before this one");
@@ -77,6 +80,7 @@ impl Deployments {
             self.write(record);
         }
         self.book = Some(book);
+        self.on_images_known(ctx);
         // Another document might end the process before the count of this one is on the disk.
         if !self.counting {
             self.assign_all();
@@ -161,6 +165,7 @@ fn describe(write: &Write) -> String {
         Write::Save(record) => format!("writing the record of {}", record.name),
         Write::Forget(name) => format!("forgetting {name}"),
         Write::Followed(_) => "writing which bucket is followed".to_owned(),
+        Write::Images(_) => "writing which images were brought here".to_owned(),
     }
 }
 
@@ -169,11 +174,13 @@ fn perform(store: &dyn LedgerStore, write: Write) -> DiskNews {
         Write::Save(record) => store.save(record),
         Write::Forget(name) => store.forget(name),
         Write::Followed(followed) => store.save_followed(followed),
+        Write::Images(images) => store.save_images(images),
     };
     match (done, write) {
         (Err(error), _) => DiskNews::Failed(error),
         (Ok(()), Write::Save(record)) => DiskNews::Saved(record),
         (Ok(()), Write::Forget(name)) => DiskNews::Forgotten(name),
         (Ok(()), Write::Followed(followed)) => DiskNews::FollowedSaved(followed),
+        (Ok(()), Write::Images(_)) => DiskNews::ImagesSaved,
     }
 }

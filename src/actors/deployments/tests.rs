@@ -35,6 +35,7 @@ async fn office_of(store: Arc<FakeLedger>, blamed: Blamed) -> Office {
         reporter,
         kv_watcher,
         observer: Address::new(),
+        effects: Address::new(),
         runtime_enabled: true,
         reading: reading(Default::default()),
         blamed,

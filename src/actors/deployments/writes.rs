@@ -9,20 +9,29 @@ pub struct Writes {
     waiting: VecDeque<Write>,
     in_flight: Option<Write>,
     /// Objects whose last write failed; at most as many as there are.
-    failing: BTreeSet<Option<DeploymentName>>,
+    failing: BTreeSet<Key>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Object<'a> {
     Deployment(&'a DeploymentName),
     Followed,
+    Images,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Deployment(DeploymentName),
+    Followed,
+    Images,
 }
 
 impl Object<'_> {
-    fn key(&self) -> Option<DeploymentName> {
+    fn key(&self) -> Key {
         match self {
-            Object::Deployment(name) => Some((*name).clone()),
-            Object::Followed => None,
+            Object::Deployment(name) => Key::Deployment((*name).clone()),
+            Object::Followed => Key::Followed,
+            Object::Images => Key::Images,
         }
     }
 }
@@ -31,6 +40,7 @@ fn object(write: &Write) -> Object<'_> {
     match write {
         Write::Save(Record { name, .. }) | Write::Forget(name) => Object::Deployment(name),
         Write::Followed(Followed { .. }) => Object::Followed,
+        Write::Images(_) => Object::Images,
     }
 }
 
@@ -77,7 +87,7 @@ impl Writes {
         }
         match write {
             Write::Followed(_) => self.waiting.push_front(write),
-            Write::Save(_) | Write::Forget(_) => self.waiting.push_back(write),
+            Write::Save(_) | Write::Forget(_) | Write::Images(_) => self.waiting.push_back(write),
         }
     }
 

@@ -2,6 +2,8 @@
 use super::operations::failure;
 use super::turns::Turns;
 use super::values;
+use crate::domain::floor::{self, Floor};
+use crate::domain::images::{Arrival, Image};
 use crate::messages::effects::{Effect, Failure, Lane, Outcome};
 use crate::messages::reconcilers::Reconciler;
 use crate::runtime::{ContainerRuntime, ErrorKind, PullProgress, RuntimeError};
@@ -52,26 +54,38 @@ impl Progress {
     }
 }
 
+/// What is to be pulled, and under which conditions.
+pub struct Wish {
+    pub image: String,
+    pub registry_auth: Option<ValueName>,
+    pub floor: Floor,
+}
+
 pub async fn pull(
     runtime: &dyn ContainerRuntime,
     vault: &Arc<dyn Vault>,
-    image: &str,
-    registry_auth: Option<ValueName>,
+    wish: &Wish,
     mut progress: Progress,
     turns: Turns,
 ) -> Outcome {
-    let credential = match registry_auth {
+    let Wish { image, registry_auth, floor } = wish;
+    let credential = match registry_auth.clone() {
         Some(name) => Some(values::credential(vault, name, image).await?),
         None => None,
     };
+    has_room(runtime, *floor, image).await?;
+    let before = runtime.images().await;
     let opened = timeout(OPENED_WITHIN, runtime.pull(image, credential.as_ref())).await;
-    let mut items = opened.map_err(|_| unopened(image))?.map_err(not_fetched)?;
+    let mut items = match opened.map_err(|_| unopened(image))? {
+        Ok(items) => items,
+        Err(error) => return Err(not_fetched(runtime, error).await),
+    };
     let mut patience = Patience::new(image, turns);
     loop {
         match timeout(patience.left(), items.next()).await {
             Err(_) => {}
-            Ok(None) => return Ok(Effect::Pulled),
-            Ok(Some(Err(error))) => return Err(not_fetched(error)),
+            Ok(None) => return Ok(Effect::Pulled(arrival(runtime, image, before).await)),
+            Ok(Some(Err(error))) => return Err(not_fetched(runtime, error).await),
             Ok(Some(Ok(now))) => {
                 if patience.saw(&now) {
                     progress.tell(&now);
@@ -82,10 +96,45 @@ pub async fn pull(
     }
 }
 
-/// The file that an image should come from is not there: nothing but waiting for it helps.
-fn not_fetched(error: RuntimeError) -> Failure {
+/// What it came to, for the note of what the agent brought here. An image that is not noted is never removed: this may
+/// fail.
+async fn arrival(
+    runtime: &dyn ContainerRuntime,
+    image: &str,
+    before: Result<Vec<Image>, RuntimeError>,
+) -> Option<Arrival> {
+    let (before, after) = (before.ok()?, runtime.images().await.ok()?);
+    let id = runtime.image(image).await.ok()??;
+    Some(Arrival::between(&before, &after, id))
+}
+
+/// Whether a pull may begin. Where nobody can say how much is free there is no floor.
+async fn has_room(runtime: &dyn ContainerRuntime, floor: Floor, image: &str) -> Result<(), Failure> {
+    if floor.is_off() {
+        return Ok(());
+    }
+    let Some(storage) = runtime.storage().await.map_err(failure)? else {
+        tracing::warn!("podman's storage is not seen from here: min_free_mb is not kept");
+        return Ok(());
+    };
+    match floor.objection(&storage.path, storage.free) {
+        Some(why) => Err(Failure::NoRoom { message: format!("pull {image}: not begun: {why}") }),
+        None => Ok(()),
+    }
+}
+
+async fn not_fetched(runtime: &dyn ContainerRuntime, error: RuntimeError) -> Failure {
     match error.kind {
+        // The file that it should come from is not there: nothing but waiting for it helps.
         ErrorKind::ImageMissing => Failure::Refused { code: Code::ImageMissing, message: error.to_string() },
+        ErrorKind::DiskFull => {
+            // What came of it is cleared away by now: these are the figures of the next attempt.
+            let figures = match runtime.storage().await {
+                Ok(Some(storage)) => floor::figures(&storage.path, storage.free),
+                Ok(None) | Err(_) => "how much is free is not seen from here".to_owned(),
+            };
+            Failure::Refused { code: Code::DiskFull, message: format!("{error}; {figures}") }
+        }
         _ => failure(error),
     }
 }

@@ -27,6 +27,7 @@ async fn bench() -> Bench {
         ownership: ownership.clone(),
         clock: Clock::start(),
         vault: Arc::new(FakeVault::default()),
+        floor: Floor::default(),
     };
     run(vec![child, worker::<Effects>("effects", "", args, effects.clone())]).await;
     directory.ensure(web());

@@ -75,7 +75,7 @@ impl Picture {
     }
 
     pub fn progressed(&mut self, service: &ServiceName, current: u64, total: u64) {
-        self.slot(service).memory.progress = Some((current, total));
+        self.slot(service).memory.progressed(current, total);
     }
 
     pub fn network_removed(&mut self, now: Moment) {
@@ -96,6 +96,14 @@ impl Picture {
         memory.image = Image::Missing;
         if forbidden || in_vain {
             memory.prepare_failed(Code::ImageMissing, message, now, dice);
+        }
+    }
+
+    /// Too little is free for the image.
+    pub fn no_room(&mut self, lane: &Lane, message: String, now: Moment) {
+        self.free(lane, now);
+        if let Lane::Image(service) = lane {
+            self.slot(service).memory.no_room(message);
         }
     }
 

@@ -8,9 +8,10 @@ use super::world::World;
 use super::{FakeRuntime, error};
 use crate::domain::container::{Container, ContainerId, Process};
 use crate::domain::hidden::RegistryCredential;
+use crate::domain::images::Image;
 use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::{
-    ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, Run, StopSettings,
+    ContainerRuntime, ErrorKind, Hint, NameHolder, PullProgress, Result, Run, StopSettings, Storage,
 };
 use async_trait::async_trait;
 use fleet_contracts::DeploymentName;
@@ -231,6 +232,22 @@ impl ContainerRuntime for FakeRuntime {
         let named = reference.to_owned();
         self.call(Op::Image, reference, move |state| {
             Ok(state.images.get(&named).map(|image| image.id.clone()))
+        })
+        .await
+    }
+
+    async fn images(&self) -> Result<Vec<Image>> {
+        self.call(Op::Images, "images", |state| Ok(state.listed_images())).await
+    }
+
+    async fn remove_image(&self, name: &str) -> Result<bool> {
+        let named = name.to_owned();
+        self.call(Op::RemoveImage, name, move |state| Ok(state.remove_image(&named))).await
+    }
+
+    async fn storage(&self) -> Result<Option<Storage>> {
+        self.call(Op::Storage, "runtime", |state| {
+            Ok(state.free.map(|free| Storage { path: "/fake/storage".into(), free }))
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! The effects that a runtime is asked for, and when the world says no.
 use super::state::{Found, State};
 use crate::domain::container::{ContainerId, Status};
+use crate::domain::images as domain;
 use crate::domain::spec::{CreateSpec, PlacedFile};
 use crate::runtime::{ErrorKind, Operation as Op, Run, StopSettings};
 use fleet_contracts::names::label;
@@ -172,6 +173,40 @@ impl State {
             self.journal.push(format!("remove orphan {name}"));
         }
         Ok(())
+    }
+
+    pub(super) fn listed_images(&self) -> Vec<domain::Image> {
+        let mut all: BTreeMap<&String, domain::Image> = BTreeMap::new();
+        for (name, image) in &self.images {
+            let listed = all.entry(&image.id).or_insert_with(|| domain::Image {
+                id: image.id.clone(),
+                names: Default::default(),
+                is_used: self.is_image_used(&image.id),
+            });
+            // What lost its name is kept by its id.
+            listed.names.extend((*name != image.id).then(|| name.clone()));
+        }
+        all.into_values().collect()
+    }
+
+    fn is_image_used(&self, id: &str) -> bool {
+        self.containers.values().any(|found| found.image_id.as_deref() == Some(id))
+    }
+
+    /// As podman: only the last name of an image that a container uses is refused.
+    pub(super) fn remove_image(&mut self, name: &str) -> bool {
+        let by_id = self.images.iter().find(|(_, image)| image.id == name).map(|(name, _)| name.clone());
+        let Some(name) = self.images.contains_key(name).then(|| name.to_owned()).or(by_id) else {
+            return true;
+        };
+        let id = self.images[&name].id.clone();
+        let is_last = self.images.values().filter(|image| image.id == id).count() == 1;
+        if is_last && self.is_image_used(&id) {
+            return false;
+        }
+        self.images.remove(&name);
+        self.journal.push(format!("remove image {name}"));
+        true
     }
 
     pub(super) fn remove_network(&mut self, name: &str) -> Result<(), Refusal> {

@@ -6,9 +6,15 @@ use std::time::Duration;
 /// After which the caller gets `Timeout`: the real runtime's.
 pub(super) fn deadline(op: Op) -> Duration {
     match op {
-        Op::Create | Op::PutFiles | Op::Start | Op::Remove | Op::RemoveOrphan | Op::Pull => {
-            Duration::from_secs(60)
-        }
+        Op::Create
+        | Op::PutFiles
+        | Op::Start
+        | Op::Remove
+        | Op::RemoveOrphan
+        | Op::RemoveImage
+        | Op::Images
+        | Op::Storage
+        | Op::Pull => Duration::from_secs(60),
         Op::Exec
         | Op::LastWords
         | Op::Info

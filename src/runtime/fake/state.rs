@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) journal: Vec<String>,
     pub(super) violations: Vec<String>,
     pub(super) is_down: bool,
+    /// Free bytes where images are; None: not seen from here.
+    pub(super) free: Option<u64>,
     /// Source of ids, pids and start times: never the same twice.
     counter: u32,
     began: Instant,
@@ -94,6 +96,7 @@ impl State {
             journal: Vec::new(),
             violations: Vec::new(),
             is_down: false,
+            free: Some(1 << 40),
             counter: 1000,
             began: Instant::now(),
             hints: Vec::new(),
@@ -115,7 +118,19 @@ impl State {
 
     pub(super) fn add_image(&mut self, reference: &str, program: Program) {
         let id = format!("sha256:{:064x}", self.next());
-        self.images.insert(reference.into(), Image { id, program });
+        let former = self.images.insert(reference.into(), Image { id, program });
+        // Without a name, by its id.
+        let is_nameless = |former: &Image| !self.images.values().any(|image| image.id == former.id);
+        if let Some(former) = former.filter(is_nameless) {
+            self.images.insert(former.id.clone(), former);
+        }
+    }
+
+    pub(super) fn tag_image(&mut self, reference: &str, name: &str) {
+        let image = self.images.get(reference).map(|image| (image.id.clone(), image.program.clone()));
+        if let Some((id, program)) = image {
+            self.images.insert(name.into(), Image { id, program });
+        }
     }
 
     pub(super) fn add_foreign(&mut self, name: &str) -> ContainerId {

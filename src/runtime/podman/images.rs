@@ -1,16 +1,17 @@
-//! Images that come from an archive on the device.
+//! Images on the device: all of them, their removal, and those that come from an archive.
 //!
 //! Podman takes an archive's bytes and says what it called the image. It gets one more name, made of the
 //! document's own word for it: by that the image is found again, by us and by a create.
-use super::connect;
 use super::errors::Failure;
 use super::pull::then_sync;
 use super::synced::Syncs;
 use super::wire::{self, encoded};
+use super::{LONG, connect};
 use crate::faults;
 use crate::questions::{self, About};
+use crate::domain::images::Image;
 use crate::runtime::{ErrorKind, Operation, PullProgress, Result, RuntimeError};
-use bollard::query_parameters::{ImportImageOptions, TagImageOptionsBuilder};
+use bollard::query_parameters::{ImportImageOptions, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 use bytes::Bytes;
 use fleet_contracts::desired::archive_path;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -47,6 +48,46 @@ pub(super) fn local(reference: &str) -> Cow<'_, str> {
 fn tag(reference: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, reference.as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// By podman's own API, which counts the containers that use an image, whether they run or not.
+pub(super) async fn list(socket: &Path) -> std::result::Result<Vec<Image>, Failure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Row {
+        id: String,
+        repo_tags: Option<Vec<String>>,
+        #[serde(default)]
+        containers: i64,
+    }
+    let rows = wire::get::<Vec<Row>>(socket, "/v4.0.0/libpod/images/json").await?.value;
+    let image = |row: Row| Image {
+        id: prefixed(row.id),
+        names: row
+            .repo_tags
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|name| !name.starts_with("<none>"))
+            .collect(),
+        is_used: row.containers != 0,
+    };
+    Ok(rows.into_iter().map(image).collect())
+}
+
+/// As an inspect spells it.
+fn prefixed(id: String) -> String {
+    if id.contains(':') { id } else { format!("sha256:{id}") }
+}
+
+/// Never by force: podman itself refuses what a container uses, at the moment of the removal.
+pub(super) async fn remove(socket: &Path, name: &str) -> std::result::Result<bool, Failure> {
+    let options = RemoveImageOptionsBuilder::new().force(false).noprune(true).build();
+    match connect(socket, LONG)?.remove_image(name, Some(options), None).await.map_err(Failure::from) {
+        Ok(_) => Ok(true),
+        Err(failure) if failure.is_not_found() => Ok(true),
+        Err(failure) if failure.says("in use by") || failure.says("is using") => Ok(false),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Progress is what was sent of the file.
@@ -132,13 +173,13 @@ async fn send(
 async fn only_image(socket: &Path, names: &[String]) -> std::result::Result<String, Failure> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Image {
+    struct Found {
         id: String,
     }
     let mut ids = Vec::new();
     for name in names {
         let path = format!("/images/{}/json", encoded(name));
-        ids.push(wire::get::<Image>(socket, &path).await?.value.id);
+        ids.push(wire::get::<Found>(socket, &path).await?.value.id);
     }
     ids.dedup();
     match <[String; 1]>::try_from(ids) {

@@ -8,6 +8,7 @@ use crate::runtime::process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,25 +29,25 @@ impl PodmanRuntime {
     pub(super) async fn host_paths_exist(&self, spec: &CreateSpec) -> Result<(), Failure> {
         let mut paths = spec.mounts.iter().map(|mount| mount.source.as_str()).filter(|s| s.starts_with('/'));
         let Some(first) = paths.next() else { return Ok(()) };
-        let Some(root) = self.podmans_root().await.map(Arc::new) else { return Ok(()) };
+        let Some(root) = podmans_root(&self.socket).await.map(Arc::new) else { return Ok(()) };
         let until = Instant::now() + ANSWERED_WITHIN;
         for path in std::iter::once(first).chain(paths) {
             exists(&root, path, until.saturating_duration_since(Instant::now())).await?;
         }
         Ok(())
     }
+}
 
-    /// The root directory of whoever listens on podman's socket (of systemd, where it opened that). None
-    /// where that process is not in our world.
-    async fn podmans_root(&self) -> Option<Root> {
-        let stream = UnixStream::connect(&self.socket).await.ok()?;
-        let pid = wire::peer(&stream).filter(|pid| process::shares_pids(*pid))?;
-        match File::open(format!("/proc/{pid}/root")) {
-            Ok(directory) => Some(Root { directory, is_ours: false }),
-            // Without capabilities, as in the unit, it is closed to us; ours is the same but for what the
-            // unit hides.
-            Err(_) => Some(Root { directory: File::open("/").ok()?, is_ours: true }),
-        }
+/// The root directory of whoever listens on podman's socket (of systemd, where it opened that). None
+/// where that process is not in our world.
+pub(super) async fn podmans_root(socket: &Path) -> Option<Root> {
+    let stream = UnixStream::connect(socket).await.ok()?;
+    let pid = wire::peer(&stream).filter(|pid| process::shares_pids(*pid))?;
+    match File::open(format!("/proc/{pid}/root")) {
+        Ok(directory) => Some(Root { directory, is_ours: false }),
+        // Without capabilities, as in the unit, it is closed to us; ours is the same but for what the
+        // unit hides.
+        Err(_) => Some(Root { directory: File::open("/").ok()?, is_ours: true }),
     }
 }
 
@@ -65,17 +66,22 @@ async fn exists(root: &Arc<Root>, path: &str, within: Duration) -> Result<(), Fa
     }
 }
 
-struct Root {
+pub(super) struct Root {
     directory: File,
     is_ours: bool,
 }
 
-/// Symbolic links are followed in that root, not in ours. What cannot be decided counts as there.
+impl Root {
+    /// Symbolic links are followed in that root, not in ours.
+    pub(super) fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        openat2(&self.directory, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)
+    }
+}
+
+/// What cannot be decided counts as there.
 fn is_missing(root: &Root, path: &str) -> bool {
     if root.is_ours && HIDDEN.iter().any(|hidden| Path::new(path).starts_with(hidden)) {
         return false;
     }
-    let root = &root.directory;
-    let found = openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT);
-    matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
+    matches!(root.open(Path::new(path), OFlags::PATH), Err(Errno::NOENT | Errno::NOTDIR))
 }

@@ -1,7 +1,7 @@
 //! Pulling images, with the sum of all layers as progress.
 use super::errors::Failure;
 use super::synced::{Landing, Syncs};
-use super::{LONG, connect, wire};
+use super::{LONG, connect};
 use crate::domain::hidden::{Hidden, RegistryCredential};
 use crate::runtime::{Operation, PullProgress, Result};
 use base64::Engine;
@@ -11,10 +11,9 @@ use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use hyper::header::HeaderValue;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::future::ready;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -123,29 +122,6 @@ pub(super) fn then_sync(
         }
     })
     .boxed()
-}
-
-/// Best effort: where the storage is not in our mount namespace there is nothing to sync from here.
-pub(super) async fn sync_storage(socket: PathBuf) {
-    #[derive(Deserialize)]
-    struct Info {
-        #[serde(rename = "DockerRootDir")]
-        root: PathBuf,
-    }
-    let asked = tokio::time::timeout(LONG, wire::get::<Info>(&socket, "/info")).await;
-    let Ok(Ok(info)) = asked else {
-        tracing::warn!("podman's storage could not be synced: it did not say where it is");
-        return;
-    };
-    let root = info.value.root;
-    let shown = root.clone();
-    let synced = tokio::task::spawn_blocking(move || {
-        std::fs::File::open(root).and_then(|root| rustix::fs::syncfs(root).map_err(std::io::Error::from))
-    })
-    .await;
-    if let Ok(Err(error)) = synced {
-        tracing::warn!(storage = %shown.display(), %error, "podman's storage could not be synced");
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which images are safely on the disk: a power cut within seconds of a pull leaves one that is listed and whose
 //! containers fail.
 use super::errors::Failure;
-use super::pull::sync_storage;
+use super::storage;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,7 +55,7 @@ impl Syncs {
             let _one = syncs.one.lock().await;
             let at = syncs.book().turn;
             if !syncs.book().landed.is_empty() {
-                sync_storage(syncs.socket.clone()).await;
+                storage::sync(syncs.socket.clone()).await;
                 syncs.book().synced(at);
             }
         })
