@@ -17,8 +17,6 @@ pub enum About {
     Values,
     /// A path of the host.
     Path(String),
-    /// The filesystem that podman keeps its images on.
-    Storage,
 }
 
 /// For each that is asked just now: a single permit.

@@ -1,6 +1,5 @@
 //! Whose turn it is: podman does a few things at once, and no deployment may have all of them.
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Podman does most of a start in one thread of the OCI runtime: more at once than this only makes
@@ -20,49 +19,73 @@ const CHECKS_AT_ONCE: usize = 16;
 #[derive(Clone)]
 pub struct Line {
     slots: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    queue: Queue,
 }
 
 impl Line {
     pub fn new(at_once: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(at_once)), waiting: Arc::default() }
+        Self { slots: Arc::new(Semaphore::new(at_once)), queue: Queue::default() }
     }
 
     pub async fn turn(&self) -> Turn {
-        let waiting = Waiting::new(&self.waiting);
+        let mut waiting = self.queue.enter();
         // Nobody closes it.
         let slot = self.slots.clone().acquire_owned().await.ok();
-        drop(waiting);
-        Turn { waiting: self.waiting.clone(), _slot: slot }
+        waiting.is_served = true;
+        Turn { queue: self.queue.clone(), _slot: slot }
     }
 }
 
-/// One in a line, also when it is cut off there.
-struct Waiting(Arc<AtomicUsize>);
+/// Who waits in a line.
+#[derive(Clone, Default)]
+struct Queue(Arc<Mutex<Counts>>);
 
-impl Waiting {
-    fn new(waiting: &Arc<AtomicUsize>) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting.clone())
+#[derive(Default)]
+struct Counts {
+    waiting: usize,
+    /// Of those: how many get a slot from somebody who gives way.
+    promised: usize,
+}
+
+impl Queue {
+    fn enter(&self) -> Waiting {
+        self.counts().waiting += 1;
+        Waiting { queue: self.clone(), is_served: false }
     }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One in a queue, also when it is cut off there.
+struct Waiting {
+    queue: Queue,
+    is_served: bool,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut counts = self.queue.counts();
+        counts.waiting -= 1;
+        let kept = counts.promised.saturating_sub(usize::from(self.is_served));
+        counts.promised = kept.min(counts.waiting);
     }
 }
 
 /// Over when it is dropped.
 pub struct Turn {
-    waiting: Arc<AtomicUsize>,
+    queue: Queue,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Turn {
-    /// Somebody waits for it.
+    /// Whether somebody waits for it. True is a promise to give way: for one who waits nobody else has to.
     fn is_wanted(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        let mut counts = self.queue.counts();
+        let is_wanted = counts.waiting > counts.promised;
+        counts.promised += usize::from(is_wanted);
+        is_wanted
     }
 }
 
@@ -96,6 +119,7 @@ impl Turns {
         Self(turns)
     }
 
+    /// Whether somebody waits for one of them; then they have to be given up.
     pub fn are_wanted(&self) -> bool {
         self.0.iter().any(Turn::is_wanted)
     }

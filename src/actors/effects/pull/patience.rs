@@ -67,7 +67,7 @@ impl<'a> Patience<'a> {
         if self.moved.elapsed() >= patience {
             return Err(self.stalled(patience));
         }
-        if self.is_wanted() && self.began.elapsed() >= TURN {
+        if self.began.elapsed() >= TURN && self.is_wanted() {
             return Err(self.gives_way());
         }
         let (since, before) = self.window;
@@ -76,7 +76,7 @@ impl<'a> Patience<'a> {
         }
         let is_slow = self.best.current.saturating_sub(before) < PACE;
         // An archive has no pace while podman unpacks it.
-        if is_slow && self.is_wanted() && archive_path(self.image).is_none() {
+        if is_slow && archive_path(self.image).is_none() && self.is_wanted() {
             return Err(self.gives_way());
         }
         self.window = (Instant::now(), self.best.current);
@@ -91,6 +91,7 @@ impl<'a> Patience<'a> {
         }
     }
 
+    /// To be asked last: true means to give way.
     fn is_wanted(&self) -> bool {
         self.turns.as_ref().is_some_and(Turns::are_wanted)
     }
