@@ -83,7 +83,7 @@ fn what_was_forgotten_is_gone_and_forgetting_twice_succeeds() {
 fn the_followed_bucket_is_the_last_one_saved_and_no_deployment() {
     on_both(|store| {
         for last_sequence in [1, u64::MAX] {
-            let followed = Followed { incarnation: Incarnation("i".into()), last_sequence };
+            let followed = Followed::new(Incarnation("i".into()), last_sequence);
             store.save_followed(&followed).unwrap();
             store.save(&present("followed", 1)).unwrap();
             let ledger = store.load().unwrap();

@@ -195,7 +195,12 @@ impl Deployments {
             ChildNews::Reports(report) => book.reported(&name, report),
             ChildNews::Gone => {
                 if book.may_forget(&name) {
-                    self.writes.push(Write::Forget(name));
+                    // With the record goes what it tells of how far the bucket was acted on.
+                    let followed = book.followed().cloned().map(Write::Followed);
+                    followed
+                        .into_iter()
+                        .chain([Write::Forget(name)])
+                        .for_each(|write| self.writes.push(write));
                 }
             }
         }

@@ -70,12 +70,14 @@ pub struct Book {
 impl Book {
     pub fn new(device: DeviceId, ledger: ledger::Ledger, reading: Reading) -> Self {
         let records: Records = ledger.records.into_iter().map(|r| (r.name.clone(), r)).collect();
+        let mut followed = ledger.followed;
+        followed.iter_mut().for_each(|followed| records.values().for_each(|record| followed.learn(record)));
         let mut book = Self {
             device,
             reading,
             durable: Records::new(),
             doubtful: ledger.doubtful,
-            followed: ledger.followed,
+            followed,
             duties: BTreeMap::new(),
             known: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -199,6 +201,16 @@ impl Book {
         self.records.get(name).is_some_and(|record| record.wanted == ledger::Wanted::Removed)
     }
 
+    /// Which bucket is followed, and how far it was acted on: durable before a record is forgotten that tells it.
+    pub fn followed(&self) -> Option<&Followed> {
+        self.followed.as_ref()
+    }
+
+    /// Whether a document of it is there that is not carried out.
+    pub fn objects_to(&self, name: &DeploymentName) -> bool {
+        self.known.get(name).is_some_and(|known| known.objection.is_some())
+    }
+
     /// The record is off the disk. Returns whether the deployment is gone for good: it may have been
     /// wanted again meanwhile.
     pub fn forgotten(&mut self, name: &DeploymentName) -> bool {
@@ -239,10 +251,16 @@ impl Book {
         }
     }
 
-    /// Whether some deployment was last written in another life of the bucket.
+    /// Whether some deployment was last written in another life of the bucket, or a document of one is held of which
+    /// there is no record any more.
     pub fn is_source_reset(&self) -> bool {
         let life = self.followed.as_ref().map(|followed| &followed.incarnation);
-        self.records.values().any(|record| life.is_some_and(|life| record.incarnation != *life))
+        let is_former = |record: &Record| life.is_some_and(|life| record.incarnation != *life);
+        let is_stale = |known: &Known| {
+            known.objection.as_ref().is_some_and(|objection| objection.code == Code::StaleRevision)
+        };
+        let mut unknown = self.known.iter().filter(|(name, _)| !self.records.contains_key(*name));
+        self.records.values().any(is_former) || unknown.any(|(_, known)| is_stale(known))
     }
 
     pub fn has_held(&self) -> bool {

@@ -86,6 +86,35 @@ pub type Shunned = BTreeMap<(DeploymentName, Fingerprint), String>;
 pub struct Followed {
     pub incarnation: Incarnation,
     pub last_sequence: u64,
+    /// The latest write that was acted on. It outlives the record of what was removed and forgotten.
+    pub acted_until: Option<Timestamp>,
+    /// The same of the lives before this one: what a name that has no record says of a time up to this may be what was
+    /// removed since. None: this is the first life.
+    pub former_until: Option<Timestamp>,
+}
+
+impl Followed {
+    pub fn new(incarnation: Incarnation, last_sequence: u64) -> Self {
+        Self { incarnation, last_sequence, acted_until: None, former_until: None }
+    }
+
+    /// A write of this time was acted on.
+    pub fn acted(&mut self, written_at: Timestamp) {
+        self.acted_until = self.acted_until.max(Some(written_at));
+    }
+
+    /// What the records tell that was acted on, of hints after which this was not written again.
+    pub fn learn(&mut self, record: &Record) {
+        self.acted(record.written_at);
+        if record.incarnation == self.incarnation {
+            self.last_sequence = self.last_sequence.max(record.revision);
+        }
+    }
+
+    /// Whether a write of this time is one of a former life, as far as that can be known.
+    pub fn is_former(&self, written_at: Timestamp) -> bool {
+        self.former_until.is_some_and(|until| written_at <= until)
+    }
 }
 
 /// Everything that was found on disk at start.

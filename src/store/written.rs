@@ -36,6 +36,10 @@ struct Bucket {
     v: u16,
     incarnation: String,
     last_sequence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acted_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former_until: Option<Timestamp>,
 }
 
 pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
@@ -73,15 +77,25 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
 }
 
 pub fn seal_followed(followed: &Followed) -> io::Result<Vec<u8>> {
-    let form =
-        Bucket { v: V, incarnation: followed.incarnation.0.clone(), last_sequence: followed.last_sequence };
+    let form = Bucket {
+        v: V,
+        incarnation: followed.incarnation.0.clone(),
+        last_sequence: followed.last_sequence,
+        acted_until: followed.acted_until,
+        former_until: followed.former_until,
+    };
     seal(Kind::Followed, &form)
 }
 
 pub fn open_followed(sealed: &[u8]) -> Result<Followed, String> {
     let form: Bucket = open(Kind::Followed, sealed)?;
     check_version(form.v)?;
-    Ok(Followed { incarnation: Incarnation(form.incarnation), last_sequence: form.last_sequence })
+    Ok(Followed {
+        incarnation: Incarnation(form.incarnation),
+        last_sequence: form.last_sequence,
+        acted_until: form.acted_until,
+        former_until: form.former_until,
+    })
 }
 
 fn check_version(v: u16) -> Result<(), String> {

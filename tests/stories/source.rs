@@ -2,7 +2,8 @@
 use crate::documents::{demo, marked};
 use crate::harness::{Story, seconds};
 use fleet_agent::bus::ErrorKind;
-use fleet_agent::bus::fake::Call;
+use fleet_agent::bus::fake::{Backup, Call};
+use fleet_agent::runtime::fake::Op;
 use fleet_contracts::commands::Verb;
 use fleet_contracts::names::DESIRED_STATE;
 use fleet_contracts::state::{Code, Phase};
@@ -174,6 +175,62 @@ async fn a_restored_backup_is_held_also_across_a_restart_of_the_agent() {
     story.boot().await;
     story.until("it is held", |s| s.code("one") == Some(Code::StaleRevision)).await;
     assert_eq!(story.pids(), pids);
+}
+
+/// `gone` was deleted after the backup was made, and nothing is left of it on the device.
+async fn with_one_deleted_since_the_backup() -> (Story, Backup) {
+    let story = running(&["one", "gone"]).await;
+    let backup = story.bus.backup(DESIRED_STATE).unwrap();
+    story.apply_and_run("one", demo("demo:2")).await;
+    story.delete("gone");
+    story.until("it is gone", |s| s.live() == ["fleet-one.a"] && s.state("gone").is_none()).await;
+    (story, backup)
+}
+
+async fn is_not_brought_back(story: &Story) {
+    story.until("it is held", |s| s.code("gone") == Some(Code::StaleRevision)).await;
+    story.until("it says so", |s| s.says("source-reset")).await;
+    story
+        .always(2 * SNAPSHOT, "it does not run", |s| {
+            s.live() == ["fleet-one.a"] && s.phase("gone") == Some(Phase::Held)
+        })
+        .await;
+    let (revision, new) = (story.apply("gone", demo("demo:3")), story.apply("new", demo("demo:1")));
+    story.runs("gone", revision).await;
+    story.runs("new", new).await;
+    let one = story.apply("one", demo("demo:3"));
+    story.runs("one", one).await;
+    story.until("all is well", |s| !s.says("source-reset")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_backup_does_not_bring_back_what_was_removed_since() {
+    let (story, backup) = with_one_deleted_since_the_backup().await;
+    after_reconnect(&story, |s| s.bus.restore(DESIRED_STATE, backup)).await;
+    is_not_brought_back(&story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_backup_does_not_bring_back_what_was_removed_since_also_across_a_restart_of_the_agent() {
+    let (mut story, backup) = with_one_deleted_since_the_backup().await;
+    story.crash().await;
+    story.bus.restore(DESIRED_STATE, backup);
+    story.boot().await;
+    is_not_brought_back(&story).await;
+}
+
+/// It is removed while its old document is already back: what is told of that stays when it is gone.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_while_it_is_being_removed_is_still_told_of_when_it_is_gone() {
+    let story = running(&["one", "gone"]).await;
+    let backup = story.bus.backup(DESIRED_STATE).unwrap();
+    story.runtime.delay_next(Op::Remove, seconds(20));
+    story.delete("gone");
+    story.pass(seconds(2)).await;
+    after_reconnect(&story, |s| s.bus.restore(DESIRED_STATE, backup)).await;
+    story.until("it is gone", |s| s.live() == ["fleet-one.a"]).await;
+    story.pass(seconds(10)).await;
+    story.always(SNAPSHOT, "it is held", |s| s.code("gone") == Some(Code::StaleRevision)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use super::*;
 impl Book {
     /// Judges a complete snapshot; nothing is acted on before the records it returns are durable.
     pub fn snapshot(&mut self, snapshot: &Snapshot) -> Judged {
-        let Ruling { verdicts, held, source_reset: _, followed, bad_keys } =
+        let Ruling { verdicts, held, source_reset: _, mut followed, bad_keys } =
             judge::snapshot(&self.device, &self.records, self.followed.as_ref(), snapshot);
         let mut judged = Judged { bad_keys, ..Judged::default() };
         self.believe_confirmed(&verdicts, &held, &followed, &mut judged);
@@ -13,6 +13,7 @@ impl Book {
         }
         self.hold(held);
         self.forget_unfounded(snapshot, &mut judged);
+        acted(&mut followed, &snapshot.entries, &judged);
         let moved = self.followed.as_ref().is_none_or(|before| before.incarnation != followed.incarnation);
         if moved || !judged.records.is_empty() {
             judged.followed = Some(followed.clone());
@@ -61,6 +62,7 @@ impl Book {
             judged.gone.push(name.clone());
         }
         self.apply(name, verdict, &mut judged);
+        self.followed.iter_mut().for_each(|followed| acted(followed, std::slice::from_ref(entry), &judged));
         Some(judged)
     }
 
@@ -166,4 +168,12 @@ impl Book {
         self.records.extend(confirmed.iter().map(|record| (record.name.clone(), record.clone())));
         Ok(confirmed)
     }
+}
+
+/// How far the bucket was acted on. A marker counts also where there was nothing to remove: what it removed must not be
+/// taken for new when a backup brings it back.
+fn acted(followed: &mut Followed, entries: &[Entry], judged: &Judged) {
+    let markers = entries.iter().filter(|entry| entry.operation == Operation::Removed);
+    let writes = judged.records.iter().map(|record| record.written_at);
+    writes.chain(markers.map(|entry| entry.written_at)).for_each(|at| followed.acted(at));
 }

@@ -21,7 +21,7 @@ fn book(records: Vec<Record>) -> Book {
 }
 
 fn book_of(ledger: Ledger, reading: Reading) -> Book {
-    let followed = Some(Followed { incarnation: Incarnation("i".into()), last_sequence: 0 });
+    let followed = Some(Followed::new(Incarnation("i".into()), 0));
     Book::new("d1".parse().unwrap(), Ledger { followed, ..ledger }, reading)
 }
 
@@ -200,4 +200,5 @@ fn what_the_ledger_holds_is_told_when_its_reconciler_has_looked() {
 mod alone;
 mod delivery;
 mod doubt;
+mod restored;
 mod trials;

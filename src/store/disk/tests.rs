@@ -263,7 +263,7 @@ fn a_directory_or_a_huge_file_in_the_place_of_a_record_is_moved_aside() {
 #[test]
 fn the_followed_bucket_bad_in_both_copies_is_named_until_it_is_written_again() {
     let disk = Disk::new();
-    let followed = Followed { incarnation: Incarnation("i".into()), last_sequence: 9 };
+    let followed = Followed::new(Incarnation("i".into()), 9);
     disk.ledger.save_followed(&followed).unwrap();
     fs::write(disk.dir.path().join("followed"), b"garbage").unwrap();
     for _ in 0..2 {
