@@ -95,7 +95,8 @@ impl KvWatcher {
     fn follow(&mut self, ctx: &mut Context<Message>) {
         self.drop_watch(ctx);
         let (bus, filter) = (self.args.bus.clone(), self.filter());
-        let task = ctx.spawn("taking a full snapshot and a watch", async move {
+        // On a slow link this takes minutes. Each of its steps, down to the single entry, has a deadline in the bus.
+        let task = ctx.spawn_unlimited("taking a full snapshot and a watch", async move {
             Message::Followed(bus.follow(DESIRED_STATE, &filter).await)
         });
         self.following = Some(task);
@@ -179,7 +180,7 @@ impl KvWatcher {
         }
         self.heard.clear();
         let (bus, filter, told) = (self.args.bus.clone(), self.filter(), self.told.clone());
-        self.snapshotting = Some(ctx.spawn("taking a full snapshot", async move {
+        self.snapshotting = Some(ctx.spawn_unlimited("taking a full snapshot", async move {
             Message::Snapshotted(bus.snapshot(DESIRED_STATE, &filter, &told).await)
         }));
     }

@@ -123,7 +123,8 @@ impl FakeBus {
         self.world().watches()
     }
 
-    /// From now on a snapshot arrives so much later than it was taken.
+    /// From now on a snapshot, also that of a watch, arrives so much later than it was taken, when it is
+    /// one of desired state.
     pub fn snapshots_late_by(&self, late: Duration) {
         self.world().snapshots_late_by = late;
     }
@@ -216,18 +217,23 @@ impl Bus for FakeBus {
     async fn snapshot(&self, bucket: &str, filter: &str, known: &BTreeMap<String, u64>) -> Result<Snapshot> {
         let (snapshot, late) = {
             let taken = |world: &mut World| world.snapshot("snapshot", bucket, filter, known);
-            (self.call(Call::Snapshot, bucket, taken), self.world().snapshots_late_by)
+            (self.call(Call::Snapshot, bucket, taken), self.world().late(bucket))
         };
         tokio::time::sleep(late).await;
         snapshot
     }
 
     async fn follow(&self, bucket: &str, filter: &str) -> Result<Followed> {
-        self.call(Call::Follow, bucket, |world| {
-            let snapshot = world.snapshot("follow", bucket, filter, &BTreeMap::new())?;
-            let changes = world.watch(bucket, filter);
-            Ok(Followed { snapshot, changes: receive(changes) })
-        })
+        let (followed, late) = {
+            let taken = |world: &mut World| {
+                let snapshot = world.snapshot("follow", bucket, filter, &BTreeMap::new())?;
+                let changes = world.watch(bucket, filter);
+                Ok(Followed { snapshot, changes: receive(changes) })
+            };
+            (self.call(Call::Follow, bucket, taken), self.world().late(bucket))
+        };
+        tokio::time::sleep(late).await;
+        followed
     }
 
     async fn put(&self, bucket: &str, key: &str, value: Bytes) -> Result<u64> {

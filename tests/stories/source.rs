@@ -255,6 +255,20 @@ async fn a_snapshot_that_failed_leaves_no_second_watch() {
     assert_eq!(story.bus.watches(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_link_on_which_a_snapshot_takes_minutes_brings_the_desired_state() {
+    let mut story = Story::new();
+    let revision = story.apply("web", demo("demo:1"));
+    story.bus.snapshots_late_by(seconds(300));
+    story.bus.connect();
+    story.boot().await;
+    story.within(seconds(330), "it runs", |s| s.is_running("web", revision)).await;
+    story.pass(3 * SNAPSHOT).await;
+    assert_eq!(story.restarts(), 0);
+    let calls = story.bus.journal();
+    assert_eq!(calls.iter().filter(|call| *call == "follow desired-state").count(), 1);
+}
+
 /// `deployments`, restarted, asks for a snapshot: it is taken now, and arrives five seconds later.
 async fn with_a_snapshot_under_way(story: &Story) {
     story.bus.snapshots_late_by(seconds(5));

@@ -4,6 +4,7 @@ use crate::bus::{ErrorKind, Request, Result};
 use crate::domain::source::{Entry, Incarnation, Operation, Snapshot};
 use bytes::Bytes;
 use fleet_contracts::Timestamp;
+use fleet_contracts::names::DESIRED_STATE;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -165,6 +166,11 @@ impl World {
         let Some(bucket) = self.buckets.get(bucket) else { return Vec::new() };
         let with_value = bucket.entries.values().filter(|e| matches!(e.operation, Operation::Put(_)));
         with_value.map(|e| e.key.clone()).collect()
+    }
+
+    /// How much later than it was taken a snapshot arrives.
+    pub fn late(&self, bucket: &str) -> Duration {
+        if bucket == DESIRED_STATE { self.snapshots_late_by } else { Duration::ZERO }
     }
 
     /// Makes the bucket when it is missing; the revision.
