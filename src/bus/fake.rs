@@ -88,6 +88,11 @@ impl FakeBus {
         self.world().write(bucket, key, Operation::Put(value.into()))
     }
 
+    /// A put that no watch tells of.
+    pub fn put_unheard(&self, bucket: &str, key: &str, value: impl Into<Vec<u8>>) -> u64 {
+        self.world().written(bucket, key, Operation::Put(value.into())).revision
+    }
+
     /// An operator's delete marker, connected or not.
     pub fn delete_raw(&self, bucket: &str, key: &str) -> u64 {
         self.world().write(bucket, key, Operation::Removed)

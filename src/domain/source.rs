@@ -28,6 +28,17 @@ pub struct Entry {
     pub operation: Operation,
 }
 
+impl Entry {
+    /// Without the value, which was told.
+    pub fn told(&self) -> Self {
+        let operation = match &self.operation {
+            Operation::Put(_) | Operation::Known => Operation::Known,
+            Operation::Removed => Operation::Removed,
+        };
+        Self { key: self.key.clone(), operation, ..*self }
+    }
+}
+
 /// All keys of one device at one moment, delete markers included. Complete by construction: a
 /// reader that could not see the end returns an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +50,18 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether it knows of all these writes, key → revision. One that does not was overtaken: it would
-    /// show as absent, or as older, what was written since.
-    pub fn knows(&self, heard: &BTreeMap<String, u64>) -> bool {
-        let knows = |(key, revision): (&String, &u64)| {
-            self.entries.iter().any(|entry| entry.key == *key && entry.revision >= *revision)
-        };
-        heard.iter().all(knows)
+    /// Takes in what a watch of the same bucket told while it was made: it may show as absent, or as older, what was
+    /// written since.
+    pub fn overtaken_by(&mut self, heard: BTreeMap<String, Entry>) {
+        let mut entries: BTreeMap<String, Entry> =
+            self.entries.drain(..).map(|entry| (entry.key.clone(), entry)).collect();
+        for (key, entry) in heard {
+            self.last_sequence = self.last_sequence.max(entry.revision);
+            if entries.get(&key).is_none_or(|shown| shown.revision < entry.revision) {
+                entries.insert(key, entry);
+            }
+        }
+        self.entries = entries.into_values().collect();
     }
 }
 

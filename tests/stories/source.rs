@@ -256,6 +256,24 @@ async fn a_snapshot_that_failed_leaves_no_second_watch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_written_all_the_time_hides_no_change_of_another() {
+    let story = running(&["busy", "other"]).await;
+    story.bus.snapshots_late_by(seconds(3));
+    let revision = story.bus.put_unheard(DESIRED_STATE, "d1.other", demo("demo:2"));
+    let began = tokio::time::Instant::now();
+    let mut written = 0;
+    while !story.is_running("other", revision) {
+        assert!(began.elapsed() < SNAPSHOT + seconds(10), "not found");
+        written += 1;
+        story.apply("busy", marked("demo:1", written));
+        story.pass(seconds(1)).await;
+    }
+    let snapshots = story.bus.journal().iter().filter(|call| *call == "snapshot desired-state").count();
+    assert!(snapshots <= 3, "{snapshots} snapshots");
+    assert!(held(&story).is_empty() && !story.says("source-reset"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_link_on_which_a_snapshot_takes_minutes_brings_the_desired_state() {
     let mut story = Story::new();
     let revision = story.apply("web", demo("demo:1"));

@@ -175,6 +175,13 @@ impl World {
 
     /// Makes the bucket when it is missing; the revision.
     pub fn write(&mut self, name: &str, key: &str, operation: Operation) -> u64 {
+        let entry = self.written(name, key, operation);
+        self.tell(name, &entry);
+        entry.revision
+    }
+
+    /// The same, and no watch tells of it.
+    pub fn written(&mut self, name: &str, key: &str, operation: Operation) -> Entry {
         self.create(name);
         self.clock += 1;
         let written_at = Timestamp::from_unix_seconds(self.clock).unwrap_or_else(Timestamp::now);
@@ -182,9 +189,7 @@ impl World {
         bucket.last_sequence += 1;
         let entry = Entry { key: key.into(), revision: bucket.last_sequence, written_at, operation };
         bucket.entries.insert(key.into(), entry.clone());
-        let revision = entry.revision;
-        self.tell(name, &entry);
-        revision
+        entry
     }
 
     fn tell(&mut self, bucket: &str, entry: &Entry) {
