@@ -21,7 +21,7 @@ fn record(name: &str, revision: u64, wanted: Wanted) -> Record {
 }
 
 fn present(name: &str, revision: u64) -> Record {
-    record(name, revision, Wanted::Present(vec![0, 0xff, b'{', revision as u8]))
+    record(name, revision, Wanted::Present([0, 0xff, b'{', revision as u8].into()))
 }
 
 fn on_both(promise: impl Fn(&dyn LedgerStore)) {
@@ -39,7 +39,7 @@ fn a_new_store_is_empty() {
 fn what_was_saved_is_loaded_byte_for_byte_and_in_order_of_names() {
     on_both(|store| {
         let (b, a) = (present("b", 2), record("a", u64::MAX, Wanted::Removed));
-        let empty = record("c-0", 1, Wanted::Present(Vec::new()));
+        let empty = record("c-0", 1, Wanted::Present([].into()));
         for record in [&b, &a, &empty] {
             store.save(record).unwrap();
         }
@@ -60,7 +60,8 @@ fn a_later_save_replaces_an_earlier_one_of_the_same_name_only() {
 #[test]
 fn a_document_of_the_largest_size_is_kept() {
     on_both(|store| {
-        let largest = record("a", 1, Wanted::Present(vec![0x5a; fleet_contracts::names::MAX_DOCUMENT]));
+        let largest =
+            record("a", 1, Wanted::Present(vec![0x5a; fleet_contracts::names::MAX_DOCUMENT].into()));
         store.save(&largest).unwrap();
         assert_eq!(store.load().unwrap().records, [largest]);
     });

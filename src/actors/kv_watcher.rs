@@ -21,6 +21,8 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 const RETRY_CAP: Duration = Duration::from_secs(60);
 /// Entries taken at once from a flood; of each key only the last is kept.
 const BATCH: usize = 256;
+/// Bytes of values that end a batch: sixteen of the largest documents.
+const BATCH_BYTES: usize = 4 << 20;
 
 pub const SOURCE: BucketSpec = BucketSpec { name: DESIRED_STATE, history: 8, allow_rollup: true };
 
@@ -255,15 +257,18 @@ impl KvWatcher {
 async fn next_batch(mut changes: Changes) -> Batch {
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut next = Some(changes.next().await);
-    let mut taken = 0;
+    let (mut taken, mut bytes) = (0, 0);
     while let Some(item) = next {
         match item {
-            Some(Ok(entry)) => drop(entries.insert(entry.key.clone(), entry)),
+            Some(Ok(entry)) => {
+                bytes += entry.size();
+                drop(entries.insert(entry.key.clone(), entry));
+            }
             Some(Err(error)) => return batch(entries, Err(Some(error))),
             None => return batch(entries, Err(None)),
         }
         taken += 1;
-        next = if taken < BATCH { changes.next().now_or_never() } else { None };
+        next = if taken < BATCH && bytes < BATCH_BYTES { changes.next().now_or_never() } else { None };
     }
     batch(entries, Ok(changes))
 }

@@ -85,12 +85,12 @@ impl FakeBus {
 
     /// What an operator does, connected or not. Makes the bucket when it is missing.
     pub fn put_raw(&self, bucket: &str, key: &str, value: impl Into<Vec<u8>>) -> u64 {
-        self.world().write(bucket, key, Operation::Put(value.into()))
+        self.world().write(bucket, key, Operation::Put(value.into().into()))
     }
 
     /// A put that no watch tells of.
     pub fn put_unheard(&self, bucket: &str, key: &str, value: impl Into<Vec<u8>>) -> u64 {
-        self.world().written(bucket, key, Operation::Put(value.into())).revision
+        self.world().written(bucket, key, Operation::Put(value.into().into())).revision
     }
 
     /// An operator's delete marker, connected or not.
@@ -244,7 +244,7 @@ impl Bus for FakeBus {
     async fn put(&self, bucket: &str, key: &str, value: Bytes) -> Result<u64> {
         self.call(Call::Put, &format!("{bucket}/{key}"), |world| {
             world.open("put", bucket)?;
-            Ok(world.write(bucket, key, Operation::Put(value.into())))
+            Ok(world.write(bucket, key, Operation::Put(value[..].into())))
         })
     }
 
@@ -255,7 +255,7 @@ impl Bus for FakeBus {
             if world.revision(bucket, key) != last {
                 return Err(error("put", &object, ErrorKind::Overtaken, "wrong last sequence"));
             }
-            Ok(world.write(bucket, key, Operation::Put(value.into())))
+            Ok(world.write(bucket, key, Operation::Put(value[..].into())))
         })
     }
 

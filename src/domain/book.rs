@@ -4,18 +4,20 @@ use super::desired::Wanted;
 use super::judge::{self, Records, Ruling, Verdict};
 use super::ledger::{self, Followed, Record, Trial};
 use super::overlay::{Accepted, Known, Objection, Report, is_change};
-use super::source::{Entry, Operation, Snapshot};
+use super::source::{Entry, Operation, SNAPSHOT_BYTES, Snapshot};
 use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::{Code, DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
 pub use objections::{Reading, Unread};
 use objections::{doubt, quarantine, removal_held, shorten};
+pub use room::{MAX_BYTES, MAX_DEPLOYMENTS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 mod alone;
 mod judging;
 mod objections;
+mod room;
 mod trials;
 
 /// What the reconciler of a deployment should be told.
@@ -65,6 +67,8 @@ pub struct Book {
     /// Known from the ledger, and their reconcilers have not looked yet: what the process before this one
     /// told of them is nearer to the truth than that nothing is known.
     unseen: BTreeSet<DeploymentName>,
+    /// Something was refused for want of room since it was last asked whether there is some again.
+    is_crowded: bool,
 }
 
 impl Book {
@@ -83,6 +87,7 @@ impl Book {
             told: BTreeMap::new(),
             held: BTreeSet::new(),
             unseen: BTreeSet::new(),
+            is_crowded: false,
             records: records.clone(),
         };
         for record in records.into_values() {

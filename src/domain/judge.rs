@@ -22,6 +22,8 @@ pub enum Verdict {
     Nothing,
     /// Older than what was accepted; `revision` is the entry's.
     Stale { revision: u64 },
+    /// Newer than what was accepted, and not read.
+    Unread { revision: u64 },
 }
 
 /// What a complete snapshot means for the device.
@@ -174,7 +176,13 @@ fn entry_verdict(
             wanted: Wanted::Present(document.clone()),
             trial: trial_of(record, document),
         }),
-        (Operation::Put(_), Ordering::Less) => Verdict::Stale { revision: entry.revision },
+        (Operation::LeftOut, Ordering::Equal) if same_life => Verdict::Nothing,
+        (Operation::LeftOut, Ordering::Greater | Ordering::Equal) => {
+            Verdict::Unread { revision: entry.revision }
+        }
+        (Operation::Put(_) | Operation::LeftOut, Ordering::Less) => {
+            Verdict::Stale { revision: entry.revision }
+        }
         (Operation::Removed, Ordering::Greater) => match record.filter(|record| is_present(record)) {
             Some(record) => Verdict::Remove(Record {
                 written_at: entry.written_at,
@@ -205,7 +213,8 @@ fn removal(record: &Record, revision: u64) -> Record {
 
 /// The same bytes put again are the same document, with what it did.
 fn trial_of(record: Option<&Record>, document: &[u8]) -> Trial {
-    let same = record.filter(|record| matches!(&record.wanted, Wanted::Present(known) if known == document));
+    let same =
+        record.filter(|record| matches!(&record.wanted, Wanted::Present(known) if **known == *document));
     same.map(|record| record.trial.clone()).unwrap_or_default()
 }
 

@@ -3,6 +3,7 @@ use super::source::Incarnation;
 use fleet_contracts::{DeploymentName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// The accepted desired state of one deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Trial {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// The document, byte for byte as it was accepted.
-    Present(Vec<u8>),
+    Present(Arc<[u8]>),
     /// Authorised to go; the record stays until everything of it is gone.
     Removed,
 }

@@ -44,7 +44,7 @@ struct Bucket {
 
 pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
     let document = match &record.wanted {
-        Wanted::Present(document) => Some(document.clone()),
+        Wanted::Present(document) => Some(document.to_vec()),
         Wanted::Removed => None,
     };
     let form = Deployment {
@@ -71,7 +71,7 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
         revision: form.revision,
         written_at: form.written_at,
         incarnation: Incarnation(form.incarnation),
-        wanted: form.document.map_or(Wanted::Removed, Wanted::Present),
+        wanted: form.document.map_or(Wanted::Removed, |document| Wanted::Present(document.into())),
         trial: Trial { ends: form.ends, quarantined: form.quarantined },
     })
 }

@@ -3,9 +3,10 @@ use crate::documents::{demo, marked};
 use crate::harness::{Story, seconds};
 use fleet_agent::bus::ErrorKind;
 use fleet_agent::bus::fake::{Backup, Call};
+use fleet_agent::domain::book::MAX_BYTES;
 use fleet_agent::runtime::fake::Op;
 use fleet_contracts::commands::Verb;
-use fleet_contracts::names::DESIRED_STATE;
+use fleet_contracts::names::{DESIRED_STATE, MAX_DOCUMENT};
 use fleet_contracts::state::{Code, Phase};
 use serde_json::json;
 use std::time::Duration;
@@ -285,6 +286,43 @@ async fn a_link_on_which_a_snapshot_takes_minutes_brings_the_desired_state() {
     assert_eq!(story.restarts(), 0);
     let calls = story.bus.journal();
     assert_eq!(calls.iter().filter(|call| *call == "follow desired-state").count(), 1);
+}
+
+/// The documents of a device that has more than it takes, each as large as one may be.
+fn crowd() -> Vec<String> {
+    (0..MAX_BYTES / MAX_DOCUMENT + 2).map(|n| format!("n{n:03}")).collect()
+}
+
+fn is_refused(story: &Story, name: &str) -> bool {
+    let error = story.state(name).and_then(|state| state.last_error);
+    error.is_some_and(|error| error.code == Code::InvalidSpec && error.message.contains("no room"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_device_takes_is_refused_by_name_and_taken_when_there_is_room() {
+    let mut story = Story::begin().await;
+    let names = crowd();
+    let mut large = demo("demo:1");
+    large.resize(MAX_DOCUMENT, b' ');
+    for name in &names {
+        story.apply(name, large.clone());
+        story.pass(Duration::from_millis(10)).await;
+    }
+    let fit = names.len() - 2;
+    let so = |s: &Story| s.live().len() == fit && names[fit..].iter().all(|name| is_refused(s, name));
+    story.until("as many run as fit", so).await;
+    let pids = story.pids();
+    story.crash().await;
+    story.boot().await;
+    story.until("the same are refused", so).await;
+    story.always(SNAPSHOT, "the same run", |s| s.pids() == pids && so(s)).await;
+    story.delete(&names[0]);
+    story
+        .until("the first of them is taken", |s| {
+            let state = s.state(&names[fit]);
+            state.is_some_and(|state| state.phase == Phase::Running) && is_refused(s, &names[fit + 1])
+        })
+        .await;
 }
 
 /// `deployments`, restarted, asks for a snapshot: it is taken now, and arrives five seconds later.

@@ -8,6 +8,12 @@ impl Book {
             judge::snapshot(&self.device, &self.records, self.followed.as_ref(), snapshot);
         let mut judged = Judged { bad_keys, ..Judged::default() };
         self.believe_confirmed(&verdicts, &held, &followed, &mut judged);
+        // What goes makes room for what comes; of that the earlier written finds it, every time.
+        let mut verdicts: Vec<_> = verdicts.into_iter().collect();
+        verdicts.sort_by_key(|(_, verdict)| match verdict {
+            Verdict::Accept(record) => record.revision,
+            Verdict::Remove(_) | Verdict::Nothing | Verdict::Stale { .. } | Verdict::Unread { .. } => 0,
+        });
         for (name, verdict) in verdicts {
             self.apply(name, verdict, &mut judged);
         }
@@ -74,8 +80,13 @@ impl Book {
                     format!("revision {revision}: older than what this device acted on; publish it again");
                 self.object(name, Code::StaleRevision, message);
             }
+            Verdict::Unread { revision } => {
+                self.is_crowded = true;
+                let Objection { code, message } = room::left_out(revision);
+                self.object(name, code, message);
+            }
             Verdict::Remove(record) => self.take(record, judged),
-            Verdict::Accept(record) => match self.objection_to(&record) {
+            Verdict::Accept(record) => match self.no_room(&record).or_else(|| self.objection_to(&record)) {
                 Some(Objection { code, message }) => self.object(name, code, message),
                 None => self.take(record, judged),
             },
@@ -101,6 +112,9 @@ impl Book {
 
     fn object(&mut self, name: DeploymentName, code: Code, message: String) {
         self.release_held(&name);
+        if !self.may_tell(&name) {
+            return;
+        }
         let message = shorten(message);
         self.known.entry(name).or_default().objection = Some(Objection { code, message });
     }

@@ -27,7 +27,7 @@ fn put(deployment: &str, revision: u64) -> Entry {
         key: format!("d1.{deployment}"),
         revision,
         written_at: at(revision as i64),
-        operation: Operation::Put(format!("document {revision}").into_bytes()),
+        operation: Operation::Put(format!("document {revision}").into_bytes().into()),
     }
 }
 
@@ -41,7 +41,7 @@ fn record(deployment: &str, revision: u64) -> Record {
         revision,
         written_at: at(revision as i64),
         incarnation: life(BUCKET),
-        wanted: Wanted::Present(format!("document {revision}").into_bytes()),
+        wanted: Wanted::Present(format!("document {revision}").into_bytes().into()),
         trial: Default::default(),
     }
 }

@@ -15,7 +15,7 @@ fn record(deployment: &str, revision: u64) -> Record {
         revision,
         written_at: Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
         incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
-        wanted: Wanted::Present(format!("{{\"n\":{revision}}}").into_bytes()),
+        wanted: Wanted::Present(format!("{{\"n\":{revision}}}").into_bytes().into()),
         trial: Default::default(),
     }
 }
