@@ -88,7 +88,7 @@ fn ledger(criterion: &mut Criterion) {
             revision,
             written_at: Timestamp::from_unix_seconds(1_800_000_000).unwrap(),
             incarnation: Incarnation("i".into()),
-            wanted: Recorded::Present(document()),
+            wanted: Recorded::Present(document().into()),
             trial: Trial::default(),
             ends: Default::default(),
         }

@@ -17,6 +17,8 @@ pub enum About {
     Values,
     /// A path of the host.
     Path(String),
+    /// The filesystem that podman keeps its images on.
+    Storage,
 }
 
 /// For each that is asked just now: a single permit.

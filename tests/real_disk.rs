@@ -80,7 +80,7 @@ fn record(revision: u64, pages: usize) -> Record {
         revision,
         written_at: Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
         incarnation: Incarnation("i".into()),
-        wanted: Wanted::Present(vec![revision as u8; pages * PAGE - 512]),
+        wanted: Wanted::Present(vec![revision as u8; pages * PAGE - 512].into()),
         trial: Default::default(),
         ends: Default::default(),
     }

@@ -23,7 +23,7 @@ fn record(name: &str, revision: u64, wanted: Wanted) -> Record {
 }
 
 fn present(name: &str, revision: u64) -> Record {
-    record(name, revision, Wanted::Present(vec![0, 0xff, b'{', revision as u8]))
+    record(name, revision, Wanted::Present([0, 0xff, b'{', revision as u8].into()))
 }
 
 fn on_both(promise: impl Fn(&dyn LedgerStore)) {
@@ -41,7 +41,7 @@ fn a_new_store_is_empty() {
 fn what_was_saved_is_loaded_byte_for_byte_and_in_order_of_names() {
     on_both(|store| {
         let (b, a) = (present("b", 2), record("a", u64::MAX, Wanted::Removed));
-        let empty = record("c-0", 1, Wanted::Present(Vec::new()));
+        let empty = record("c-0", 1, Wanted::Present([].into()));
         for record in [&b, &a, &empty] {
             store.save(record).unwrap();
         }
@@ -62,7 +62,8 @@ fn a_later_save_replaces_an_earlier_one_of_the_same_name_only() {
 #[test]
 fn a_document_of_the_largest_size_is_kept() {
     on_both(|store| {
-        let largest = record("a", 1, Wanted::Present(vec![0x5a; fleet_contracts::names::MAX_DOCUMENT]));
+        let largest =
+            record("a", 1, Wanted::Present(vec![0x5a; fleet_contracts::names::MAX_DOCUMENT].into()));
         store.save(&largest).unwrap();
         assert_eq!(store.load().unwrap().records, [largest]);
     });
@@ -85,7 +86,7 @@ fn what_was_forgotten_is_gone_and_forgetting_twice_succeeds() {
 fn the_followed_bucket_is_the_last_one_saved_and_no_deployment() {
     on_both(|store| {
         for last_sequence in [1, u64::MAX] {
-            let followed = Followed { incarnation: Incarnation("i".into()), last_sequence };
+            let followed = Followed::new(Incarnation("i".into()), last_sequence);
             store.save_followed(&followed).unwrap();
             store.save(&present("followed", 1)).unwrap();
             let ledger = store.load().unwrap();

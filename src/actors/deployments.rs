@@ -26,6 +26,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use writes::Writes;
 
+/// Keys that are no names and are remembered, so that each is logged once: enough to see what somebody does.
+const BAD_KEYS: usize = 64;
+
 mod disk;
 mod images;
 mod log;
@@ -156,8 +159,9 @@ impl Deployments {
 
     /// Queues what was judged. Nothing else happens before it is durable.
     fn carry_out(&mut self, judged: Judged) {
+        self.fill_room(&judged.records);
         for key in judged.bad_keys {
-            if self.reasons.bad_keys.insert(key.clone()) {
+            if self.reasons.bad_keys.len() < BAD_KEYS && self.reasons.bad_keys.insert(key.clone()) {
                 tracing::warn!(key, "the key's last part is no deployment name (a-z 0-9 -): ignored");
             }
         }
@@ -167,6 +171,13 @@ impl Deployments {
         followed.into_iter().chain(records).for_each(|write| self.writes.push(write));
         for name in judged.gone {
             self.args.reporter.send(Reporter::Gone(name));
+        }
+    }
+
+    /// What was refused for want of room is only in the bucket.
+    fn fill_room(&mut self, records: &[Record]) {
+        if self.book.as_mut().is_some_and(|book| book.has_room_again(records)) {
+            self.args.kv_watcher.send(KvWatcher::Resnapshot);
         }
     }
 
@@ -211,7 +222,12 @@ impl Deployments {
             ChildNews::Brought(arrival) => self.on_brought(&name, arrival),
             ChildNews::Gone => {
                 if book.may_forget(&name) {
-                    self.writes.push(Write::Forget(name));
+                    // With the record goes what it tells of how far the bucket was acted on.
+                    let followed = book.followed().cloned().map(Write::Followed);
+                    followed
+                        .into_iter()
+                        .chain([Write::Forget(name)])
+                        .for_each(|write| self.writes.push(write));
                 }
             }
         }

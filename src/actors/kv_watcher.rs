@@ -4,7 +4,7 @@
 //! After a crash: follows again from a full snapshot.
 use super::retry_delay;
 use crate::bus::{BucketSpec, Bus, BusError, ErrorKind, Followed, LinkState};
-use crate::domain::source::{Entry, Operation, Snapshot};
+use crate::domain::source::{Entry, Incarnation, Operation, Snapshot};
 use crate::messages::deployments::{Deployments, Question, SourceNews};
 use crate::messages::kv_watcher::{Batch, Changes, KvWatcher as Message};
 use crate::supervision::{Address, Context, Fault, TaskId, Worker};
@@ -21,6 +21,8 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 const RETRY_CAP: Duration = Duration::from_secs(60);
 /// Entries taken at once from a flood; of each key only the last is kept.
 const BATCH: usize = 256;
+/// Bytes of values that end a batch: sixteen of the largest documents.
+const BATCH_BYTES: usize = 4 << 20;
 
 pub const SOURCE: BucketSpec = BucketSpec { name: DESIRED_STATE, history: 8, allow_rollup: true };
 
@@ -39,8 +41,12 @@ pub struct KvWatcher {
     snapshotting: Option<TaskId>,
     /// Revisions told to `deployments`: a snapshot need not send these values again.
     told: BTreeMap<String, u64>,
-    /// What the watch told since the snapshot under way began, key → revision.
-    heard: BTreeMap<String, u64>,
+    /// The snapshot under way was asked for every value.
+    asks_all: bool,
+    /// The bucket that the watch is of.
+    watched: Option<Incarnation>,
+    /// What the watch told since the snapshot under way began.
+    heard: BTreeMap<String, Entry>,
     failures: u32,
 }
 
@@ -52,7 +58,17 @@ impl Worker for KvWatcher {
         let link = super::LinkWatch::new(&*args.bus);
         link.next(None, ctx, Message::Link);
         let (told, heard) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { args, link, following: None, snapshotting: None, told, heard, failures: 0 })
+        Ok(Self {
+            args,
+            link,
+            following: None,
+            snapshotting: None,
+            told,
+            asks_all: false,
+            watched: None,
+            heard,
+            failures: 0,
+        })
     }
 
     fn kind(msg: &Message) -> &'static str {
@@ -95,7 +111,8 @@ impl KvWatcher {
     fn follow(&mut self, ctx: &mut Context<Message>) {
         self.drop_watch(ctx);
         let (bus, filter) = (self.args.bus.clone(), self.filter());
-        let task = ctx.spawn("taking a full snapshot and a watch", async move {
+        // On a slow link this takes minutes. Each of its steps, down to the single entry, has a deadline in the bus.
+        let task = ctx.spawn_unlimited("taking a full snapshot and a watch", async move {
             Message::Followed(bus.follow(DESIRED_STATE, &filter).await)
         });
         self.following = Some(task);
@@ -110,8 +127,20 @@ impl KvWatcher {
     fn on_followed(&mut self, followed: Followed, ctx: &mut Context<Message>) {
         let Followed { snapshot, changes } = followed;
         self.failures = 0;
+        if self.watched.as_ref() != Some(&snapshot.incarnation) {
+            self.heard.clear();
+            self.watched = Some(snapshot.incarnation.clone());
+        }
+        self.hear(&snapshot.entries);
         self.tell_snapshot(snapshot, ctx);
         self.read(changes, ctx);
+    }
+
+    /// A snapshot under way may not know of it.
+    fn hear(&mut self, entries: &[Entry]) {
+        if self.snapshotting.is_some() {
+            self.heard.extend(entries.iter().map(|entry| (entry.key.clone(), entry.told())));
+        }
     }
 
     fn tell_snapshot(&mut self, snapshot: Snapshot, ctx: &mut Context<Message>) {
@@ -132,11 +161,8 @@ impl KvWatcher {
 
     fn on_changed(&mut self, batch: Batch, ctx: &mut Context<Message>) {
         let Batch { entries, rest } = batch;
-        let revisions = || entries.iter().map(|entry| (entry.key.clone(), entry.revision));
-        self.told.extend(revisions());
-        if self.snapshotting.is_some() {
-            self.heard.extend(revisions());
-        }
+        self.told.extend(entries.iter().map(|entry| (entry.key.clone(), entry.revision)));
+        self.hear(&entries);
         if !entries.is_empty() {
             self.args.deployments.send(Deployments::Source(SourceNews::Hints(entries)));
         }
@@ -178,30 +204,37 @@ impl KvWatcher {
             return;
         }
         self.heard.clear();
+        self.asks_all = self.told.is_empty();
         let (bus, filter, told) = (self.args.bus.clone(), self.filter(), self.told.clone());
-        self.snapshotting = Some(ctx.spawn("taking a full snapshot", async move {
+        self.snapshotting = Some(ctx.spawn_unlimited("taking a full snapshot", async move {
             Message::Snapshotted(bus.snapshot(DESIRED_STATE, &filter, &told).await)
         }));
     }
 
     fn on_snapshotted(&mut self, result: Result<Snapshot, BusError>, ctx: &mut Context<Message>) {
         self.snapshotting = None;
+        let heard = std::mem::take(&mut self.heard);
         match result {
-            // Overtaken. Not at once: in a flood every one would be.
-            Ok(snapshot) if !snapshot.knows(&self.heard) => {
-                ctx.after("snapshot", retry_delay(0, RETRY_CAP), Message::SnapshotDue);
+            // What was heard is of another bucket than what was read: the watch is of one that is gone.
+            Ok(snapshot) if !heard.is_empty() && self.watched.as_ref() != Some(&snapshot.incarnation) => {
+                self.on_lost(None, ctx);
             }
-            Ok(snapshot) => {
-                // A change that the watch did not tell of means that the watch is dead.
-                let missed = |entry: &Entry| entry.operation != Operation::Known && !self.told.is_empty();
-                let dead =
-                    snapshot.entries.iter().any(|e| missed(e) && self.told.get(&e.key) != Some(&e.revision));
-                self.tell_snapshot(snapshot, ctx);
-                if dead {
-                    ctx.after("retry", super::spread(), Message::RetryDue);
-                }
+            Ok(mut snapshot) => {
+                // Discarding it instead would let one key that is written all the time hide all others.
+                snapshot.overtaken_by(heard);
+                self.on_whole(snapshot, ctx);
             }
             Err(error) => self.on_lost(Some(&error), ctx),
+        }
+    }
+
+    fn on_whole(&mut self, snapshot: Snapshot, ctx: &mut Context<Message>) {
+        // A change that the watch did not tell of means that the watch is dead.
+        let missed = |entry: &Entry| entry.operation != Operation::Known && !self.asks_all;
+        let dead = snapshot.entries.iter().any(|e| missed(e) && self.told.get(&e.key) != Some(&e.revision));
+        self.tell_snapshot(snapshot, ctx);
+        if dead {
+            ctx.after("retry", super::spread(), Message::RetryDue);
         }
     }
 
@@ -224,15 +257,18 @@ impl KvWatcher {
 async fn next_batch(mut changes: Changes) -> Batch {
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut next = Some(changes.next().await);
-    let mut taken = 0;
+    let (mut taken, mut bytes) = (0, 0);
     while let Some(item) = next {
         match item {
-            Some(Ok(entry)) => drop(entries.insert(entry.key.clone(), entry)),
+            Some(Ok(entry)) => {
+                bytes += entry.size();
+                drop(entries.insert(entry.key.clone(), entry));
+            }
             Some(Err(error)) => return batch(entries, Err(Some(error))),
             None => return batch(entries, Err(None)),
         }
         taken += 1;
-        next = if taken < BATCH { changes.next().now_or_never() } else { None };
+        next = if taken < BATCH && bytes < BATCH_BYTES { changes.next().now_or_never() } else { None };
     }
     batch(entries, Ok(changes))
 }

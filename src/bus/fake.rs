@@ -85,7 +85,12 @@ impl FakeBus {
 
     /// What an operator does, connected or not. Makes the bucket when it is missing.
     pub fn put_raw(&self, bucket: &str, key: &str, value: impl Into<Vec<u8>>) -> u64 {
-        self.world().write(bucket, key, Operation::Put(value.into()))
+        self.world().write(bucket, key, Operation::Put(value.into().into()))
+    }
+
+    /// A put that no watch tells of.
+    pub fn put_unheard(&self, bucket: &str, key: &str, value: impl Into<Vec<u8>>) -> u64 {
+        self.world().written(bucket, key, Operation::Put(value.into().into())).revision
     }
 
     /// An operator's delete marker, connected or not.
@@ -123,7 +128,8 @@ impl FakeBus {
         self.world().watches()
     }
 
-    /// From now on a snapshot arrives so much later than it was taken.
+    /// From now on a snapshot, also that of a watch, arrives so much later than it was taken, when it is
+    /// one of desired state.
     pub fn snapshots_late_by(&self, late: Duration) {
         self.world().snapshots_late_by = late;
     }
@@ -216,24 +222,29 @@ impl Bus for FakeBus {
     async fn snapshot(&self, bucket: &str, filter: &str, known: &BTreeMap<String, u64>) -> Result<Snapshot> {
         let (snapshot, late) = {
             let taken = |world: &mut World| world.snapshot("snapshot", bucket, filter, known);
-            (self.call(Call::Snapshot, bucket, taken), self.world().snapshots_late_by)
+            (self.call(Call::Snapshot, bucket, taken), self.world().late(bucket))
         };
         tokio::time::sleep(late).await;
         snapshot
     }
 
     async fn follow(&self, bucket: &str, filter: &str) -> Result<Followed> {
-        self.call(Call::Follow, bucket, |world| {
-            let snapshot = world.snapshot("follow", bucket, filter, &BTreeMap::new())?;
-            let changes = world.watch(bucket, filter);
-            Ok(Followed { snapshot, changes: receive(changes) })
-        })
+        let (followed, late) = {
+            let taken = |world: &mut World| {
+                let snapshot = world.snapshot("follow", bucket, filter, &BTreeMap::new())?;
+                let changes = world.watch(bucket, filter);
+                Ok(Followed { snapshot, changes: receive(changes) })
+            };
+            (self.call(Call::Follow, bucket, taken), self.world().late(bucket))
+        };
+        tokio::time::sleep(late).await;
+        followed
     }
 
     async fn put(&self, bucket: &str, key: &str, value: Bytes) -> Result<u64> {
         self.call(Call::Put, &format!("{bucket}/{key}"), |world| {
             world.open("put", bucket)?;
-            Ok(world.write(bucket, key, Operation::Put(value.into())))
+            Ok(world.write(bucket, key, Operation::Put(value[..].into())))
         })
     }
 
@@ -244,7 +255,7 @@ impl Bus for FakeBus {
             if world.revision(bucket, key) != last {
                 return Err(error("put", &object, ErrorKind::Overtaken, "wrong last sequence"));
             }
-            Ok(world.write(bucket, key, Operation::Put(value.into())))
+            Ok(world.write(bucket, key, Operation::Put(value[..].into())))
         })
     }
 

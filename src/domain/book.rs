@@ -4,12 +4,13 @@ use super::desired::Wanted;
 use super::judge::{self, Records, Ruling, Verdict};
 use super::ledger::{self, Followed, Record, Trial};
 use super::overlay::{Accepted, Known, Objection, Report, is_change};
-use super::source::{Entry, Operation, Snapshot};
+use super::source::{Entry, Operation, SNAPSHOT_BYTES, Snapshot};
 use fleet_contracts::device::DeploymentCounts;
 use fleet_contracts::state::{Code, DeploymentState, Phase};
 use fleet_contracts::{DeploymentName, DeviceId, Timestamp};
 pub use objections::{Reading, Unread};
 use objections::{doubt, quarantine, removal_held, shorten};
+pub use room::{MAX_BYTES, MAX_DEPLOYMENTS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ mod images;
 mod jobs;
 mod judging;
 mod objections;
+mod room;
 mod trials;
 
 /// What the reconciler of a deployment should be told.
@@ -69,23 +71,28 @@ pub struct Book {
     unseen: BTreeSet<DeploymentName>,
     /// The end of a job of theirs is being written: nothing is told of them before it is.
     noting: BTreeSet<DeploymentName>,
+    /// Something was refused for want of room since it was last asked whether there is some again.
+    is_crowded: bool,
 }
 
 impl Book {
     pub fn new(device: DeviceId, ledger: ledger::Ledger, reading: Reading) -> Self {
         let records: Records = ledger.records.into_iter().map(|r| (r.name.clone(), r)).collect();
+        let mut followed = ledger.followed;
+        followed.iter_mut().for_each(|followed| records.values().for_each(|record| followed.learn(record)));
         let mut book = Self {
             device,
             reading,
             durable: Records::new(),
             doubtful: ledger.doubtful,
-            followed: ledger.followed,
+            followed,
             duties: BTreeMap::new(),
             known: BTreeMap::new(),
             told: BTreeMap::new(),
             held: BTreeSet::new(),
             unseen: BTreeSet::new(),
             noting: BTreeSet::new(),
+            is_crowded: false,
             records: records.clone(),
         };
         for record in records.into_values() {
@@ -214,6 +221,16 @@ impl Book {
         self.records.get(name).is_some_and(|record| record.wanted == ledger::Wanted::Removed)
     }
 
+    /// Which bucket is followed, and how far it was acted on: durable before a record is forgotten that tells it.
+    pub fn followed(&self) -> Option<&Followed> {
+        self.followed.as_ref()
+    }
+
+    /// Whether a document of it is there that is not carried out.
+    pub fn objects_to(&self, name: &DeploymentName) -> bool {
+        self.known.get(name).is_some_and(|known| known.objection.is_some())
+    }
+
     /// The record is off the disk. Returns whether the deployment is gone for good: it may have been
     /// wanted again meanwhile.
     pub fn forgotten(&mut self, name: &DeploymentName) -> bool {
@@ -254,10 +271,16 @@ impl Book {
         }
     }
 
-    /// Whether some deployment was last written in another life of the bucket.
+    /// Whether some deployment was last written in another life of the bucket, or a document of one is held of which
+    /// there is no record any more.
     pub fn is_source_reset(&self) -> bool {
         let life = self.followed.as_ref().map(|followed| &followed.incarnation);
-        self.records.values().any(|record| life.is_some_and(|life| record.incarnation != *life))
+        let is_former = |record: &Record| life.is_some_and(|life| record.incarnation != *life);
+        let is_stale = |known: &Known| {
+            known.objection.as_ref().is_some_and(|objection| objection.code == Code::StaleRevision)
+        };
+        let mut unknown = self.known.iter().filter(|(name, _)| !self.records.contains_key(*name));
+        self.records.values().any(is_former) || unknown.any(|(_, known)| is_stale(known))
     }
 
     pub fn has_held(&self) -> bool {

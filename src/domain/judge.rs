@@ -5,7 +5,7 @@
 //! go at once. Everything else is held and reported until an operator confirms.
 use super::jobs::Ends;
 use super::ledger::{Followed, Record, Trial, Wanted};
-use super::source::{Entry, Incarnation, Operation, Snapshot};
+use super::source::{Entry, Operation, Snapshot};
 use fleet_contracts::{DeploymentName, DeviceId};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ pub enum Verdict {
     Nothing,
     /// Older than what was accepted; `revision` is the entry's.
     Stale { revision: u64 },
+    /// Newer than what was accepted, and not read.
+    Unread { revision: u64 },
 }
 
 /// What a complete snapshot means for the device.
@@ -50,9 +52,7 @@ pub fn snapshot(
     let followed = follow(before, snapshot, source_reset);
     let mut verdicts: BTreeMap<_, _> = named
         .iter()
-        .map(|(name, entry)| {
-            (name.clone(), entry_verdict(records.get(name), &followed.incarnation, name, entry))
-        })
+        .map(|(name, entry)| (name.clone(), entry_verdict(records.get(name), &followed, name, entry)))
         .collect();
     let absent = || records.values().filter(|record| is_present(record) && !named.contains_key(&record.name));
     let present = records.values().filter(|record| is_present(record)).count();
@@ -81,7 +81,7 @@ pub fn hint(records: &Records, followed: &Followed, name: &DeploymentName, entry
     if record.is_none() && is_late {
         return None;
     }
-    match entry_verdict(record, &followed.incarnation, name, entry) {
+    match entry_verdict(record, followed, name, entry) {
         Verdict::Stale { .. } => None,
         verdict => Some(verdict),
     }
@@ -148,17 +148,25 @@ fn follow(before: Option<&Followed>, snapshot: &Snapshot, reset: bool) -> Follow
         Some(before) => before.incarnation.next_life(&snapshot.incarnation),
         None => snapshot.incarnation.clone(),
     };
-    Followed { incarnation, last_sequence: snapshot.last_sequence }
+    let acted_until = before.and_then(|before| before.acted_until);
+    let former_until = before.and_then(|before| before.former_until);
+    Followed {
+        incarnation,
+        last_sequence: snapshot.last_sequence,
+        acted_until,
+        former_until: if reset { former_until.max(acted_until) } else { former_until },
+    }
 }
 
 fn entry_verdict(
     record: Option<&Record>,
-    life: &Incarnation,
+    followed: &Followed,
     name: &DeploymentName,
     entry: &Entry,
 ) -> Verdict {
+    let life = &followed.incarnation;
     let same_life = record.is_some_and(|record| record.incarnation == *life);
-    match (&entry.operation, age(record, life, entry)) {
+    match (&entry.operation, age(record, followed, entry)) {
         (Operation::Put(_), Ordering::Equal) if same_life => Verdict::Nothing,
         // Equal in another life: the same write, to be known by its new revision.
         (Operation::Put(document), Ordering::Greater | Ordering::Equal) => Verdict::Accept(Record {
@@ -170,7 +178,13 @@ fn entry_verdict(
             trial: trial_of(record, document),
             ends: record.map(|record| record.ends.clone()).unwrap_or_default(),
         }),
-        (Operation::Put(_), Ordering::Less) => Verdict::Stale { revision: entry.revision },
+        (Operation::LeftOut, Ordering::Equal) if same_life => Verdict::Nothing,
+        (Operation::LeftOut, Ordering::Greater | Ordering::Equal) => {
+            Verdict::Unread { revision: entry.revision }
+        }
+        (Operation::Put(_) | Operation::LeftOut, Ordering::Less) => {
+            Verdict::Stale { revision: entry.revision }
+        }
         (Operation::Removed, Ordering::Greater) => match record.filter(|record| is_present(record)) {
             Some(record) => Verdict::Remove(Record {
                 written_at: entry.written_at,
@@ -184,10 +198,12 @@ fn entry_verdict(
 }
 
 /// How an entry stands to what was accepted.
-fn age(record: Option<&Record>, life: &Incarnation, entry: &Entry) -> Ordering {
+fn age(record: Option<&Record>, followed: &Followed, entry: &Entry) -> Ordering {
     match record {
+        // Perhaps removed and forgotten since: a restored backup must not bring it back.
+        None if followed.is_former(entry.written_at) => Ordering::Less,
         None => Ordering::Greater,
-        Some(record) if record.incarnation == *life => entry.revision.cmp(&record.revision),
+        Some(record) if record.incarnation == followed.incarnation => entry.revision.cmp(&record.revision),
         // Revisions of two lives cannot be compared; the server's clock at the write can.
         Some(record) => entry.written_at.cmp(&record.written_at),
     }
@@ -201,7 +217,8 @@ fn removal(record: &Record, revision: u64) -> Record {
 
 /// The same bytes put again are the same document, with what it did.
 fn trial_of(record: Option<&Record>, document: &[u8]) -> Trial {
-    let same = record.filter(|record| matches!(&record.wanted, Wanted::Present(known) if known == document));
+    let same =
+        record.filter(|record| matches!(&record.wanted, Wanted::Present(known) if **known == *document));
     same.map(|record| record.trial.clone()).unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@ use super::source::Incarnation;
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// The accepted desired state of one deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Trial {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// The document, byte for byte as it was accepted.
-    Present(Vec<u8>),
+    Present(Arc<[u8]>),
     /// Authorised to go; the record stays until everything of it is gone.
     Removed,
 }
@@ -94,6 +95,35 @@ pub type Shunned = BTreeMap<(DeploymentName, Fingerprint), String>;
 pub struct Followed {
     pub incarnation: Incarnation,
     pub last_sequence: u64,
+    /// The latest write that was acted on. It outlives the record of what was removed and forgotten.
+    pub acted_until: Option<Timestamp>,
+    /// The same of the lives before this one: what a name that has no record says of a time up to this may be what was
+    /// removed since. None: this is the first life.
+    pub former_until: Option<Timestamp>,
+}
+
+impl Followed {
+    pub fn new(incarnation: Incarnation, last_sequence: u64) -> Self {
+        Self { incarnation, last_sequence, acted_until: None, former_until: None }
+    }
+
+    /// A write of this time was acted on.
+    pub fn acted(&mut self, written_at: Timestamp) {
+        self.acted_until = self.acted_until.max(Some(written_at));
+    }
+
+    /// What the records tell that was acted on, of hints after which this was not written again.
+    pub fn learn(&mut self, record: &Record) {
+        self.acted(record.written_at);
+        if record.incarnation == self.incarnation {
+            self.last_sequence = self.last_sequence.max(record.revision);
+        }
+    }
+
+    /// Whether a write of this time is one of a former life, as far as that can be known.
+    pub fn is_former(&self, written_at: Timestamp) -> bool {
+        self.former_until.is_some_and(|until| written_at <= until)
+    }
 }
 
 /// Everything that was found on disk at start.

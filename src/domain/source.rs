@@ -1,6 +1,11 @@
 //! What was read from the desired-state bucket.
 use fleet_contracts::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bytes of values that one snapshot keeps. More than a device accepts, so that what it has already is read along with
+/// what it refuses, and little enough to be held beside what it has.
+pub const SNAPSHOT_BYTES: usize = 24 << 20;
 
 /// One life of a bucket: the creation time of its stream. Another value is another bucket, whatever
 /// its name.
@@ -10,9 +15,11 @@ pub struct Incarnation(pub String);
 /// What happened last to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    Put(Vec<u8>),
+    Put(Arc<[u8]>),
     /// A put at a revision that the reader said it already has: the value was not sent again.
     Known,
+    /// A put whose value was left out: those of the keys written before it are as much as a snapshot keeps.
+    LeftOut,
     /// A delete or purge marker.
     Removed,
 }
@@ -28,6 +35,51 @@ pub struct Entry {
     pub operation: Operation,
 }
 
+impl Entry {
+    /// Without the value, which was told.
+    pub fn told(&self) -> Self {
+        let operation = match &self.operation {
+            Operation::Put(_) | Operation::Known | Operation::LeftOut => Operation::Known,
+            Operation::Removed => Operation::Removed,
+        };
+        Self { key: self.key.clone(), operation, ..*self }
+    }
+
+    /// Of its value, in bytes.
+    pub fn size(&self) -> usize {
+        match &self.operation {
+            Operation::Put(value) => value.len(),
+            Operation::Known | Operation::LeftOut | Operation::Removed => 0,
+        }
+    }
+}
+
+/// The entries of a snapshot while they arrive, those written first before the others.
+#[derive(Debug, Default)]
+pub struct Entries {
+    by_key: BTreeMap<String, Entry>,
+    bytes: usize,
+}
+
+impl Entries {
+    pub fn insert(&mut self, mut entry: Entry) {
+        self.bytes -= self.by_key.get(&entry.key).map_or(0, Entry::size);
+        if self.bytes + entry.size() > SNAPSHOT_BYTES {
+            entry.operation = Operation::LeftOut;
+        }
+        self.bytes += entry.size();
+        self.by_key.insert(entry.key.clone(), entry);
+    }
+
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.by_key.contains_key(key)
+    }
+
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.by_key.into_values().collect()
+    }
+}
+
 /// All keys of one device at one moment, delete markers included. Complete by construction: a
 /// reader that could not see the end returns an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +91,18 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether it knows of all these writes, key → revision. One that does not was overtaken: it would
-    /// show as absent, or as older, what was written since.
-    pub fn knows(&self, heard: &BTreeMap<String, u64>) -> bool {
-        let knows = |(key, revision): (&String, &u64)| {
-            self.entries.iter().any(|entry| entry.key == *key && entry.revision >= *revision)
-        };
-        heard.iter().all(knows)
+    /// Takes in what a watch of the same bucket told while it was made: it may show as absent, or as older, what was
+    /// written since.
+    pub fn overtaken_by(&mut self, heard: BTreeMap<String, Entry>) {
+        let mut entries: BTreeMap<String, Entry> =
+            self.entries.drain(..).map(|entry| (entry.key.clone(), entry)).collect();
+        for (key, entry) in heard {
+            self.last_sequence = self.last_sequence.max(entry.revision);
+            if entries.get(&key).is_none_or(|shown| shown.revision < entry.revision) {
+                entries.insert(key, entry);
+            }
+        }
+        self.entries = entries.into_values().collect();
     }
 }
 

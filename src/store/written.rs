@@ -89,11 +89,15 @@ struct Bucket {
     v: u16,
     incarnation: String,
     last_sequence: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acted_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former_until: Option<Timestamp>,
 }
 
 pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
     let document = match &record.wanted {
-        Wanted::Present(document) => Some(document.clone()),
+        Wanted::Present(document) => Some(document.to_vec()),
         Wanted::Removed => None,
     };
     let form = Deployment {
@@ -122,7 +126,7 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
         revision: form.revision,
         written_at: form.written_at,
         incarnation: Incarnation(form.incarnation),
-        wanted: form.document.map_or(Wanted::Removed, Wanted::Present),
+        wanted: form.document.map_or(Wanted::Removed, |bytes| Wanted::Present(bytes.into())),
         trial: Trial {
             ends: form.ends,
             quarantined: form.quarantined,
@@ -133,15 +137,25 @@ pub fn open_record(sealed: &[u8], name: &DeploymentName) -> Result<Record, Strin
 }
 
 pub fn seal_followed(followed: &Followed) -> io::Result<Vec<u8>> {
-    let form =
-        Bucket { v: V, incarnation: followed.incarnation.0.clone(), last_sequence: followed.last_sequence };
+    let form = Bucket {
+        v: V,
+        incarnation: followed.incarnation.0.clone(),
+        last_sequence: followed.last_sequence,
+        acted_until: followed.acted_until,
+        former_until: followed.former_until,
+    };
     seal(Kind::Followed, &form)
 }
 
 pub fn open_followed(sealed: &[u8]) -> Result<Followed, String> {
     let form: Bucket = open(Kind::Followed, sealed)?;
     check_version(form.v)?;
-    Ok(Followed { incarnation: Incarnation(form.incarnation), last_sequence: form.last_sequence })
+    Ok(Followed {
+        incarnation: Incarnation(form.incarnation),
+        last_sequence: form.last_sequence,
+        acted_until: form.acted_until,
+        former_until: form.former_until,
+    })
 }
 
 #[derive(Serialize, Deserialize)]

@@ -67,14 +67,17 @@ async fn a_server_whose_disk_was_lost_is_told_everything_again_and_removes_nothi
 #[tokio::test]
 async fn a_restored_backup_is_held_as_stale_and_what_is_written_then_is_taken() {
     let mut device = Device::new().await;
+    device.apply("gone", deployment(&[steady("a")])).await;
     let first = device.apply("web", deployment(&[steady("a")])).await;
     device.nats.down().await;
     let backup = device.nats.backup();
     device.nats.up().await;
+    device.operator.delete("gone").await;
     let (mut last, mut documents) = (first, 2..=4);
     for services in documents.by_ref().map(|n| ["a", "b", "c", "d"].map(steady)[..n].to_vec()) {
         last = device.apply("web", deployment(&services)).await;
     }
+    device.seen("what was deleted is gone", |all| !all.contains_key("fleet-gone.a")).await;
     let before = device.lives();
     device.nats.down().await;
     device.nats.restore(&backup);
@@ -82,11 +85,13 @@ async fn a_restored_backup_is_held_as_stale_and_what_is_written_then_is_taken() 
     let state = device.state("web", "the old document is held", stale).await;
     assert_eq!((&state["phase"], &state["observed_revision"]), (&json!("Held"), &json!(last)));
     device.heartbeat("it is told", |beat| has(beat, "source-reset")).await;
+    device.state("gone", "what was removed since is held too", |state| state["phase"] == "Held").await;
     device.several_ticks().await;
     assert_eq!(device.lives(), before);
     let later = device.put("web", deployment(&[steady("a"), steady("e")])).await;
     assert!(later < last, "{later} {last}");
     device.running("web", later).await;
+    device.operator.delete("gone").await;
     device.heartbeat("all is well", |beat| beat["health"] == "ok").await;
     assert_eq!(device.lives()["fleet-web.a"], before["fleet-web.a"]);
 }

@@ -2,9 +2,11 @@
 use crate::documents::{demo, marked};
 use crate::harness::{Story, seconds};
 use fleet_agent::bus::ErrorKind;
-use fleet_agent::bus::fake::Call;
+use fleet_agent::bus::fake::{Backup, Call};
+use fleet_agent::domain::book::MAX_BYTES;
+use fleet_agent::runtime::fake::Op;
 use fleet_contracts::commands::Verb;
-use fleet_contracts::names::DESIRED_STATE;
+use fleet_contracts::names::{DESIRED_STATE, MAX_DOCUMENT};
 use fleet_contracts::state::{Code, Phase};
 use serde_json::json;
 use std::time::Duration;
@@ -176,6 +178,62 @@ async fn a_restored_backup_is_held_also_across_a_restart_of_the_agent() {
     assert_eq!(story.pids(), pids);
 }
 
+/// `gone` was deleted after the backup was made, and nothing is left of it on the device.
+async fn with_one_deleted_since_the_backup() -> (Story, Backup) {
+    let story = running(&["one", "gone"]).await;
+    let backup = story.bus.backup(DESIRED_STATE).unwrap();
+    story.apply_and_run("one", demo("demo:2")).await;
+    story.delete("gone");
+    story.until("it is gone", |s| s.live() == ["fleet-one.a"] && s.state("gone").is_none()).await;
+    (story, backup)
+}
+
+async fn is_not_brought_back(story: &Story) {
+    story.until("it is held", |s| s.code("gone") == Some(Code::StaleRevision)).await;
+    story.until("it says so", |s| s.says("source-reset")).await;
+    story
+        .always(2 * SNAPSHOT, "it does not run", |s| {
+            s.live() == ["fleet-one.a"] && s.phase("gone") == Some(Phase::Held)
+        })
+        .await;
+    let (revision, new) = (story.apply("gone", demo("demo:3")), story.apply("new", demo("demo:1")));
+    story.runs("gone", revision).await;
+    story.runs("new", new).await;
+    let one = story.apply("one", demo("demo:3"));
+    story.runs("one", one).await;
+    story.until("all is well", |s| !s.says("source-reset")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_backup_does_not_bring_back_what_was_removed_since() {
+    let (story, backup) = with_one_deleted_since_the_backup().await;
+    after_reconnect(&story, |s| s.bus.restore(DESIRED_STATE, backup)).await;
+    is_not_brought_back(&story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_backup_does_not_bring_back_what_was_removed_since_also_across_a_restart_of_the_agent() {
+    let (mut story, backup) = with_one_deleted_since_the_backup().await;
+    story.crash().await;
+    story.bus.restore(DESIRED_STATE, backup);
+    story.boot().await;
+    is_not_brought_back(&story).await;
+}
+
+/// It is removed while its old document is already back: what is told of that stays when it is gone.
+#[tokio::test(start_paused = true)]
+async fn what_is_held_while_it_is_being_removed_is_still_told_of_when_it_is_gone() {
+    let story = running(&["one", "gone"]).await;
+    let backup = story.bus.backup(DESIRED_STATE).unwrap();
+    story.runtime.delay_next(Op::Remove, seconds(20));
+    story.delete("gone");
+    story.pass(seconds(2)).await;
+    after_reconnect(&story, |s| s.bus.restore(DESIRED_STATE, backup)).await;
+    story.until("it is gone", |s| s.live() == ["fleet-one.a"]).await;
+    story.pass(seconds(10)).await;
+    story.always(SNAPSHOT, "it is held", |s| s.code("gone") == Some(Code::StaleRevision)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_dead_is_noticed_by_the_snapshot() {
     let story = running(&["one"]).await;
@@ -196,6 +254,75 @@ async fn a_snapshot_that_failed_leaves_no_second_watch() {
     let revision = story.apply("one", demo("demo:2"));
     story.runs("one", revision).await;
     assert_eq!(story.bus.watches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_written_all_the_time_hides_no_change_of_another() {
+    let story = running(&["busy", "other"]).await;
+    story.bus.snapshots_late_by(seconds(3));
+    let revision = story.bus.put_unheard(DESIRED_STATE, "d1.other", demo("demo:2"));
+    let began = tokio::time::Instant::now();
+    let mut written = 0;
+    while !story.is_running("other", revision) {
+        assert!(began.elapsed() < SNAPSHOT + seconds(10), "not found");
+        written += 1;
+        story.apply("busy", marked("demo:1", written));
+        story.pass(seconds(1)).await;
+    }
+    let snapshots = story.bus.journal().iter().filter(|call| *call == "snapshot desired-state").count();
+    assert!(snapshots <= 3, "{snapshots} snapshots");
+    assert!(held(&story).is_empty() && !story.says("source-reset"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_on_which_a_snapshot_takes_minutes_brings_the_desired_state() {
+    let mut story = Story::new();
+    let revision = story.apply("web", demo("demo:1"));
+    story.bus.snapshots_late_by(seconds(300));
+    story.bus.connect();
+    story.boot().await;
+    story.within(seconds(330), "it runs", |s| s.is_running("web", revision)).await;
+    story.pass(3 * SNAPSHOT).await;
+    assert_eq!(story.restarts(), 0);
+    let calls = story.bus.journal();
+    assert_eq!(calls.iter().filter(|call| *call == "follow desired-state").count(), 1);
+}
+
+/// The documents of a device that has more than it takes, each as large as one may be.
+fn crowd() -> Vec<String> {
+    (0..MAX_BYTES / MAX_DOCUMENT + 2).map(|n| format!("n{n:03}")).collect()
+}
+
+fn is_refused(story: &Story, name: &str) -> bool {
+    let error = story.state(name).and_then(|state| state.last_error);
+    error.is_some_and(|error| error.code == Code::InvalidSpec && error.message.contains("no room"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_device_takes_is_refused_by_name_and_taken_when_there_is_room() {
+    let mut story = Story::begin().await;
+    let names = crowd();
+    let mut large = demo("demo:1");
+    large.resize(MAX_DOCUMENT, b' ');
+    for name in &names {
+        story.apply(name, large.clone());
+        story.pass(Duration::from_millis(10)).await;
+    }
+    let fit = names.len() - 2;
+    let so = |s: &Story| s.live().len() == fit && names[fit..].iter().all(|name| is_refused(s, name));
+    story.until("as many run as fit", so).await;
+    let pids = story.pids();
+    story.crash().await;
+    story.boot().await;
+    story.until("the same are refused", so).await;
+    story.always(SNAPSHOT, "the same run", |s| s.pids() == pids && so(s)).await;
+    story.delete(&names[0]);
+    story
+        .until("the first of them is taken", |s| {
+            let state = s.state(&names[fit]);
+            state.is_some_and(|state| state.phase == Phase::Running) && is_refused(s, &names[fit + 1])
+        })
+        .await;
 }
 
 /// `deployments`, restarted, asks for a snapshot: it is taken now, and arrives five seconds later.

@@ -65,7 +65,7 @@ fn entry<'a>(snapshot: &'a Snapshot, key: &str) -> &'a Entry {
 }
 
 fn value(text: &str) -> Operation {
-    Operation::Put(text.as_bytes().to_vec())
+    Operation::Put(text.as_bytes().into())
 }
 
 pub async fn a_put_is_in_the_next_snapshot<W: World>() {

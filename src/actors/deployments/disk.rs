@@ -33,7 +33,12 @@ impl Deployments {
             DiskNews::ImagesSaved => self.written("images"),
             DiskNews::Forgotten(name) => {
                 self.written(&file_of(&name));
+                let is_objected = self.book.as_ref().is_some_and(|book| book.objects_to(&name));
                 if self.book.as_mut().is_some_and(|book| book.forgotten(&name)) {
+                    // Its document is not carried out, and still there: to be told of again.
+                    if is_objected {
+                        self.args.kv_watcher.send(KvWatcher::Resnapshot);
+                    }
                     tracing::info!(deployment = %name, "gone");
                     self.args.reconcilers.retire(&name);
                     self.logged.remove(&name);

@@ -50,7 +50,7 @@ async fn office_of(store: Arc<FakeLedger>, blamed: Blamed) -> Office {
 
 fn entry(revision: u64) -> Entry {
     let written_at = Timestamp::from_unix_seconds(1_800_000_000 + i64::try_from(revision).unwrap()).unwrap();
-    Entry { key: "d1.web".into(), revision, written_at, operation: Operation::Put(document("demo:1")) }
+    Entry { key: "d1.web".into(), revision, written_at, operation: Operation::Put(document("demo:1").into()) }
 }
 
 fn snapshot(entries: Vec<Entry>) -> Message {

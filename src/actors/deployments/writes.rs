@@ -77,17 +77,19 @@ impl Writes {
     }
 
     /// It was not made. A record that fails comes again after the others: it must not hold them up. Which bucket is
-    /// followed comes first again: no record of a new one may be kept before that is. Something newer that waits
-    /// for the same object takes its place.
+    /// followed comes first again: no record of a new one may be kept before that is, and none forgotten that tells how
+    /// far it was acted on. Something newer that waits for the same object takes its place.
     pub fn failed(&mut self) {
         let Some(write) = self.in_flight.take() else { return };
         self.failing.insert(object(&write).key());
-        if self.is_waiting(&write) {
-            return;
-        }
-        match write {
-            Write::Followed(_) => self.waiting.push_front(write),
-            Write::Save(_) | Write::Forget(_) | Write::Images(_) => self.waiting.push_back(write),
+        let newer = self.waiting.iter().position(|waiting| object(waiting) == object(&write));
+        match (write, newer) {
+            (Write::Followed(failed), newer) => {
+                let newer = newer.and_then(|at| self.waiting.remove(at));
+                self.waiting.push_front(newer.unwrap_or(Write::Followed(failed)));
+            }
+            (Write::Save(_) | Write::Forget(_) | Write::Images(_), Some(_)) => {}
+            (write @ (Write::Save(_) | Write::Forget(_) | Write::Images(_)), None) => self.waiting.push_back(write),
         }
     }
 
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn which_bucket_is_followed_comes_first_again() {
         let incarnation = crate::domain::source::Incarnation("i".into());
-        let followed = Write::Followed(Followed { incarnation, last_sequence: 1 });
+        let followed = Write::Followed(Followed::new(incarnation, 1));
         let mut writes = Writes::default();
         writes.push(followed.clone());
         writes.push(forget("a"));
@@ -139,15 +141,18 @@ mod tests {
     fn the_latest_write_of_an_object_wins() {
         let followed = |n| {
             let incarnation = crate::domain::source::Incarnation("i".into());
-            Write::Followed(Followed { incarnation, last_sequence: n })
+            Write::Followed(Followed::new(incarnation, n))
         };
         let mut writes = Writes::default();
         writes.push(followed(1));
         writes.push(followed(2));
         assert_eq!(writes.next(), Some(followed(2)));
+        writes.push(forget("a"));
         writes.push(followed(3));
         writes.failed();
-        assert_eq!(writes.next(), Some(followed(3)));
+        assert_eq!(writes.next(), Some(followed(3)), "before what relies on it");
+        writes.done();
+        assert_eq!(writes.next(), Some(forget("a")));
         writes.done();
         assert_eq!(writes.next(), None);
     }

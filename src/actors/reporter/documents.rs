@@ -27,8 +27,8 @@ pub fn published(snapshot: &Snapshot) -> Published {
 
 pub fn put_values(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &[u8])> {
     snapshot.entries.iter().filter_map(|entry| match &entry.operation {
-        Operation::Put(value) => Some((entry.key.as_str(), value.as_slice())),
-        Operation::Known | Operation::Removed => None,
+        Operation::Put(value) => Some((entry.key.as_str(), &**value)),
+        Operation::Known | Operation::LeftOut | Operation::Removed => None,
     })
 }
 

@@ -142,7 +142,7 @@ async fn what_a_second_look_found_does_not_undo_what_was_sent_since_the_first() 
         revision: 1,
         written_at: Timestamp::now(),
         operation: crate::domain::source::Operation::Put(
-            Encoding::Json.encode(&state(Phase::Running)).unwrap(),
+            Encoding::Json.encode(&state(Phase::Running)).unwrap().into(),
         ),
     };
     let incarnation = crate::domain::source::Incarnation("old".into());

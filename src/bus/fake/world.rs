@@ -1,9 +1,10 @@
 //! What the fake server holds.
 use super::error;
 use crate::bus::{ErrorKind, Request, Result};
-use crate::domain::source::{Entry, Incarnation, Operation, Snapshot};
+use crate::domain::source::{Entries, Entry, Incarnation, Operation, Snapshot};
 use bytes::Bytes;
 use fleet_contracts::Timestamp;
+use fleet_contracts::names::DESIRED_STATE;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -150,8 +151,8 @@ impl World {
 
     pub fn get(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         match &self.buckets.get(bucket)?.entries.get(key)?.operation {
-            Operation::Put(value) => Some(value.clone()),
-            Operation::Known | Operation::Removed => None,
+            Operation::Put(value) => Some(value.to_vec()),
+            Operation::Known | Operation::LeftOut | Operation::Removed => None,
         }
     }
 
@@ -167,8 +168,20 @@ impl World {
         with_value.map(|e| e.key.clone()).collect()
     }
 
+    /// How much later than it was taken a snapshot arrives.
+    pub fn late(&self, bucket: &str) -> Duration {
+        if bucket == DESIRED_STATE { self.snapshots_late_by } else { Duration::ZERO }
+    }
+
     /// Makes the bucket when it is missing; the revision.
     pub fn write(&mut self, name: &str, key: &str, operation: Operation) -> u64 {
+        let entry = self.written(name, key, operation);
+        self.tell(name, &entry);
+        entry.revision
+    }
+
+    /// The same, and no watch tells of it.
+    pub fn written(&mut self, name: &str, key: &str, operation: Operation) -> Entry {
         self.create(name);
         self.clock += 1;
         let written_at = Timestamp::from_unix_seconds(self.clock).unwrap_or_else(Timestamp::now);
@@ -176,9 +189,7 @@ impl World {
         bucket.last_sequence += 1;
         let entry = Entry { key: key.into(), revision: bucket.last_sequence, written_at, operation };
         bucket.entries.insert(key.into(), entry.clone());
-        let revision = entry.revision;
-        self.tell(name, &entry);
-        revision
+        entry
     }
 
     fn tell(&mut self, bucket: &str, entry: &Entry) {
@@ -197,16 +208,19 @@ impl World {
         known: &BTreeMap<String, u64>,
     ) -> Result<Snapshot> {
         let bucket = self.bucket(operation, name)?;
-        let entries = bucket.entries.values().filter(|e| matches(filter, &e.key)).cloned();
-        let entries = entries.map(|mut entry| {
-            let is_put = matches!(entry.operation, Operation::Put(_));
+        let mut all: Vec<&Entry> = bucket.entries.values().filter(|e| matches(filter, &e.key)).collect();
+        all.sort_unstable_by_key(|entry| entry.revision);
+        let mut read = Entries::default();
+        all.into_iter().for_each(|entry| read.insert(entry.clone()));
+        let mut entries = read.into_entries();
+        for entry in &mut entries {
+            let is_put = matches!(entry.operation, Operation::Put(_) | Operation::LeftOut);
             if is_put && known.get(&entry.key) == Some(&entry.revision) {
                 entry.operation = Operation::Known;
             }
-            entry
-        });
+        }
         let (incarnation, last_sequence) = (bucket.incarnation.clone(), bucket.last_sequence);
-        Ok(Snapshot { incarnation, last_sequence, entries: entries.collect() })
+        Ok(Snapshot { incarnation, last_sequence, entries })
     }
 
     pub fn watch(&mut self, bucket: &str, filter: &str) -> mpsc::Receiver<Result<Entry>> {

@@ -139,7 +139,8 @@ impl Feed {
         let operation = if is_marker(message.headers.as_ref()) {
             Operation::Removed
         } else {
-            Operation::Put(message.payload.into())
+            // A copy: the client's buffer, of which the payload is a part, may hold others as well.
+            Operation::Put(message.payload[..].into())
         };
         Ok(Delivery { entry: Entry { key, revision, written_at, operation }, pending })
     }

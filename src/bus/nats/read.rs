@@ -3,16 +3,15 @@ use super::bucket::{Facts, facts, subject_of, verify};
 use super::calls::{Calls, error};
 use super::feed::{Bodies, Feed};
 use crate::bus::{ErrorKind, Followed, Result};
-use crate::domain::source::{Entry, Operation, Snapshot};
+use crate::domain::source::{Entries, Entry, Operation, Snapshot};
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// One entry: the largest document over a link of about 200 kbit/s. Below the silence that ends a feed.
-const ENTRY_DEADLINE: Duration = Duration::from_secs(10);
-
-type Entries = BTreeMap<String, Entry>;
+/// One entry: the largest document, 256 KiB, takes 10.5 s over a link of 200 kbit/s. As long as the silence that ends a
+/// feed: a heartbeat would wait behind it.
+const ENTRY_DEADLINE: Duration = Duration::from_secs(12);
 
 /// See [`crate::bus::Bus::snapshot`]. The values of a device are read only when one of them changed:
 /// in the long quiet times a snapshot is a list of revisions.
@@ -36,7 +35,8 @@ pub(super) async fn snapshot(
 /// Whether every value was known.
 fn mark_known(entries: &mut [Entry], known: &BTreeMap<String, u64>) -> bool {
     let mut all = true;
-    for entry in entries.iter_mut().filter(|e| matches!(e.operation, Operation::Put(_))) {
+    for entry in entries.iter_mut().filter(|e| matches!(e.operation, Operation::Put(_) | Operation::LeftOut))
+    {
         if known.get(&entry.key) == Some(&entry.revision) {
             entry.operation = Operation::Known;
         } else {
@@ -72,14 +72,14 @@ async fn begin(calls: &Calls, bucket: &str, filter: &str, bodies: Bodies) -> Res
     let after = facts(calls, bucket, Some(filter)).await?;
     complete(bucket, &before, &after, &entries)?;
     let Facts { incarnation, last_sequence, .. } = after;
-    let entries = entries.into_values().collect();
+    let entries = entries.into_entries();
     Ok((Snapshot { incarnation, last_sequence, entries }, feed))
 }
 
 /// Reads until the server has no more, not until the number it named at first: a key written again
 /// meanwhile moves to the end, behind others that would make up the number without it.
 async fn drain(feed: &mut Feed, bucket: &str, mut pending: u64) -> Result<Entries> {
-    let mut entries = Entries::new();
+    let mut entries = Entries::default();
     while pending > 0 {
         let waiting = tokio::time::timeout(ENTRY_DEADLINE, feed.next()).await;
         let Ok(delivery) = waiting else {
@@ -88,7 +88,7 @@ async fn drain(feed: &mut Feed, bucket: &str, mut pending: u64) -> Result<Entrie
         };
         let delivery = delivery?;
         pending = delivery.pending;
-        entries.insert(delivery.entry.key.clone(), delivery.entry);
+        entries.insert(delivery.entry);
     }
     Ok(entries)
 }

@@ -4,15 +4,22 @@ use super::*;
 impl Book {
     /// Judges a complete snapshot; nothing is acted on before the records it returns are durable.
     pub fn snapshot(&mut self, snapshot: &Snapshot) -> Judged {
-        let Ruling { verdicts, held, source_reset: _, followed, bad_keys } =
+        let Ruling { verdicts, held, source_reset: _, mut followed, bad_keys } =
             judge::snapshot(&self.device, &self.records, self.followed.as_ref(), snapshot);
         let mut judged = Judged { bad_keys, ..Judged::default() };
         self.believe_confirmed(&verdicts, &held, &followed, &mut judged);
+        // What goes makes room for what comes; of that the earlier written finds it, every time.
+        let mut verdicts: Vec<_> = verdicts.into_iter().collect();
+        verdicts.sort_by_key(|(_, verdict)| match verdict {
+            Verdict::Accept(record) => record.revision,
+            Verdict::Remove(_) | Verdict::Nothing | Verdict::Stale { .. } | Verdict::Unread { .. } => 0,
+        });
         for (name, verdict) in verdicts {
             self.apply(name, verdict, &mut judged);
         }
         self.hold(held);
         self.forget_unfounded(snapshot, &mut judged);
+        acted(&mut followed, &snapshot.entries, &judged);
         let moved = self.followed.as_ref().is_none_or(|before| before.incarnation != followed.incarnation);
         if moved || !judged.records.is_empty() {
             judged.followed = Some(followed.clone());
@@ -61,6 +68,7 @@ impl Book {
             judged.gone.push(name.clone());
         }
         self.apply(name, verdict, &mut judged);
+        self.followed.iter_mut().for_each(|followed| acted(followed, std::slice::from_ref(entry), &judged));
         Some(judged)
     }
 
@@ -71,6 +79,11 @@ impl Book {
                 let message =
                     format!("revision {revision}: older than what this device acted on; publish it again");
                 self.object(name, Code::StaleRevision, message);
+            }
+            Verdict::Unread { revision } => {
+                self.is_crowded = true;
+                let Objection { code, message } = room::left_out(revision);
+                self.object(name, code, message);
             }
             Verdict::Remove(record) => self.take(record, judged),
             Verdict::Accept(mut record) => match self.read(&record) {
@@ -87,6 +100,9 @@ impl Book {
 
     /// What a document says, or why it cannot be accepted. One in quarantine was, and is not read again.
     fn read(&self, record: &Record) -> Result<Option<Wanted>, Objection> {
+        if let Some(objection) = self.no_room(record) {
+            return Err(objection);
+        }
         match &record.wanted {
             ledger::Wanted::Present(document) if record.trial.quarantined.is_none() => {
                 self.reading.document(record, document).map(Some)
@@ -104,6 +120,9 @@ impl Book {
 
     fn object(&mut self, name: DeploymentName, code: Code, message: String) {
         self.release_held(&name);
+        if !self.may_tell(&name) {
+            return;
+        }
         let message = shorten(message);
         self.known.entry(name).or_default().objection = Some(Objection { code, message });
     }
@@ -171,4 +190,12 @@ impl Book {
         self.records.extend(confirmed.iter().map(|record| (record.name.clone(), record.clone())));
         Ok(confirmed)
     }
+}
+
+/// How far the bucket was acted on. A marker counts also where there was nothing to remove: what it removed must not be
+/// taken for new when a backup brings it back.
+fn acted(followed: &mut Followed, entries: &[Entry], judged: &Judged) {
+    let markers = entries.iter().filter(|entry| entry.operation == Operation::Removed);
+    let writes = judged.records.iter().map(|record| record.written_at);
+    writes.chain(markers.map(|entry| entry.written_at)).for_each(|at| followed.acted(at));
 }

@@ -12,7 +12,7 @@ fn document(image: &str) -> Vec<u8> {
 
 fn entry(image: &str, revision: u64) -> Entry {
     let written_at = Timestamp::from_unix_seconds(1_800_000_000 + i64::try_from(revision).unwrap()).unwrap();
-    Entry { key: "d1.web".into(), revision, written_at, operation: Operation::Put(document(image)) }
+    Entry { key: "d1.web".into(), revision, written_at, operation: Operation::Put(document(image).into()) }
 }
 
 /// A book of the next process: with what was durable in the one before.
@@ -21,7 +21,7 @@ fn book(records: Vec<Record>) -> Book {
 }
 
 fn book_of(ledger: Ledger, reading: Reading) -> Book {
-    let followed = Some(Followed { incarnation: Incarnation("i".into()), last_sequence: 0 });
+    let followed = Some(Followed::new(Incarnation("i".into()), 0));
     Book::new("d1".parse().unwrap(), Ledger { followed, ..ledger }, reading)
 }
 
@@ -149,7 +149,7 @@ fn empty() -> Snapshot {
 fn a_held_removal_can_be_confirmed_whatever_became_of_the_last_put() {
     let mut book = book(vec![]);
     put(&mut book, "a", 1);
-    let bad = Entry { operation: Operation::Put(b"no document".to_vec()), ..entry("b", 2) };
+    let bad = Entry { operation: Operation::Put((*b"no document").into()), ..entry("b", 2) };
     book.hint(&bad).unwrap();
     assert_eq!(code(&mut book), Some(Code::InvalidSpec));
     assert!(book.confirm(&names()).is_err(), "its key is there");
@@ -178,7 +178,7 @@ fn a_refused_document_under_a_held_key_ends_the_hold() {
     let mut book = book(vec![]);
     put(&mut book, "a", 1);
     book.snapshot(&empty());
-    let bad = Entry { operation: Operation::Put(b"no document".to_vec()), ..entry("b", 12) };
+    let bad = Entry { operation: Operation::Put((*b"no document").into()), ..entry("b", 12) };
     book.hint(&bad).unwrap();
     assert_eq!((code(&mut book), book.has_held()), (Some(Code::InvalidSpec), false));
     assert!(book.confirm(&names()).is_err());
@@ -207,4 +207,6 @@ mod alone;
 mod delivery;
 mod doubt;
 mod jobs;
+mod restored;
+mod room;
 mod trials;

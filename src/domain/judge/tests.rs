@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::ledger::Wanted;
+use crate::domain::source::Incarnation;
 use fleet_contracts::Timestamp;
 
 const BUCKET: &str = "2026-01-01T00:00:00Z";
@@ -26,7 +27,7 @@ fn put(deployment: &str, revision: u64) -> Entry {
         key: format!("d1.{deployment}"),
         revision,
         written_at: at(revision as i64),
-        operation: Operation::Put(format!("document {revision}").into_bytes()),
+        operation: Operation::Put(format!("document {revision}").into_bytes().into()),
     }
 }
 
@@ -40,7 +41,7 @@ fn record(deployment: &str, revision: u64) -> Record {
         revision,
         written_at: at(revision as i64),
         incarnation: life(BUCKET),
-        wanted: Wanted::Present(format!("document {revision}").into_bytes()),
+        wanted: Wanted::Present(format!("document {revision}").into_bytes().into()),
         trial: Default::default(),
         ends: Default::default(),
     }
@@ -51,7 +52,7 @@ fn records(all: &[Record]) -> Records {
 }
 
 fn followed(last_sequence: u64) -> Followed {
-    Followed { incarnation: life(BUCKET), last_sequence }
+    Followed::new(life(BUCKET), last_sequence)
 }
 
 fn seen(last_sequence: u64, entries: &[Entry]) -> Snapshot {
@@ -154,7 +155,7 @@ fn one_key_absent_from_another_bucket_is_held() {
 #[test]
 fn what_was_not_published_again_after_a_reset_is_still_held_later() {
     let ledger = [record("a", 1), record("b", 2)];
-    let now = Followed { incarnation: life("2027"), last_sequence: 1 };
+    let now = Followed::new(life("2027"), 1);
     let again = Snapshot { incarnation: life("2027"), last_sequence: 2, entries: vec![put("a", 2)] };
     let ruling = judge(&ledger, Some(now), &again);
     assert_eq!(held(&ruling), ["b"]);
@@ -218,4 +219,48 @@ fn a_deployment_put_again_while_it_is_removed_is_accepted() {
     let removing = Record { wanted: Wanted::Removed, ..record("web", 5) };
     let ruling = judge(&[removing], Some(followed(5)), &seen(6, &[put("web", 6)]));
     assert_eq!(accepted(&ruling), ["web"]);
+}
+
+/// `web` went at the second 50, and nothing is left of it.
+fn forgotten() -> Followed {
+    Followed { acted_until: Some(at(50)), ..followed(50) }
+}
+
+#[test]
+fn a_restored_backup_does_not_bring_back_what_was_removed_and_forgotten() {
+    let ruling = judge(&[], Some(forgotten()), &seen(30, &[put("web", 9)]));
+    assert!(ruling.source_reset);
+    assert_eq!(ruling.verdicts[&name("web")], Verdict::Stale { revision: 9 });
+    // Nor later, when the bucket is no longer found reset.
+    let next = judge(&[], Some(ruling.followed.clone()), &seen(31, &[put("web", 9)]));
+    assert_eq!((next.source_reset, &next.verdicts[&name("web")]), (false, &Verdict::Stale { revision: 9 }));
+    assert_eq!(hint(&Records::new(), &ruling.followed, &name("web"), &put("web", 31)), None);
+}
+
+#[test]
+fn what_is_written_after_a_backup_was_restored_is_accepted_whether_it_was_known_before_or_not() {
+    let restored = judge(&[], Some(forgotten()), &seen(30, &[put("web", 9)])).followed;
+    let later = |deployment| Entry { written_at: at(51), ..put(deployment, 31) };
+    for deployment in ["web", "new"] {
+        let verdict = hint(&Records::new(), &restored, &name(deployment), &later(deployment));
+        assert!(matches!(verdict, Some(Verdict::Accept(_))), "{deployment}: {verdict:?}");
+        let ruling = judge(&[], Some(restored.clone()), &seen(31, &[later(deployment)]));
+        assert_eq!(accepted(&ruling), [deployment]);
+    }
+}
+
+#[test]
+fn a_bucket_that_was_made_anew_takes_what_was_written_since_and_nothing_from_before() {
+    let entries =
+        vec![Entry { written_at: at(60), ..put("new", 1) }, Entry { written_at: at(40), ..put("old", 2) }];
+    let other = Snapshot { incarnation: life("2027"), last_sequence: 2, entries };
+    let ruling = judge(&[], Some(forgotten()), &other);
+    assert_eq!(accepted(&ruling), ["new"]);
+    assert_eq!(ruling.verdicts[&name("old")], Verdict::Stale { revision: 2 });
+}
+
+#[test]
+fn within_one_life_a_document_is_accepted_however_late_it_is_seen() {
+    let ruling = judge(&[], Some(forgotten()), &seen(51, &[put("late", 49)]));
+    assert_eq!(accepted(&ruling), ["late"]);
 }

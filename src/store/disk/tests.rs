@@ -15,7 +15,7 @@ fn record(deployment: &str, revision: u64) -> Record {
         revision,
         written_at: Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
         incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
-        wanted: Wanted::Present(format!("{{\"n\":{revision}}}").into_bytes()),
+        wanted: Wanted::Present(format!("{{\"n\":{revision}}}").into_bytes().into()),
         trial: Default::default(),
         ends: Default::default(),
     }
@@ -264,7 +264,7 @@ fn a_directory_or_a_huge_file_in_the_place_of_a_record_is_moved_aside() {
 #[test]
 fn the_followed_bucket_bad_in_both_copies_is_named_until_it_is_written_again() {
     let disk = Disk::new();
-    let followed = Followed { incarnation: Incarnation("i".into()), last_sequence: 9 };
+    let followed = Followed::new(Incarnation("i".into()), 9);
     disk.ledger.save_followed(&followed).unwrap();
     fs::write(disk.dir.path().join("followed"), b"garbage").unwrap();
     for _ in 0..2 {

@@ -18,7 +18,7 @@ fn record() -> Record {
         revision: 7,
         written_at: Timestamp::from_unix_seconds(1_700_000_000).unwrap(),
         incarnation: Incarnation("2026-01-01T00:00:00Z".into()),
-        wanted: Wanted::Present(b"{\"n\":1}".to_vec()),
+        wanted: Wanted::Present((*b"{\"n\":1}").into()),
         trial: Trial::default(),
         ends: Ends::new(),
     }

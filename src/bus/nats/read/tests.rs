@@ -12,7 +12,9 @@ fn entry(key: &str, revision: u64, operation: Operation) -> Entry {
 }
 
 fn read(keys: &[&str]) -> Entries {
-    keys.iter().map(|key| (key.to_string(), entry(key, 1, Operation::Removed))).collect()
+    let mut entries = Entries::default();
+    keys.iter().for_each(|key| entries.insert(entry(key, 1, Operation::Removed)));
+    entries
 }
 
 #[test]
@@ -35,7 +37,7 @@ fn keys_that_came_or_went_meanwhile_are_no_reason_to_refuse() {
 
 #[test]
 fn only_values_at_their_known_revision_are_known() {
-    let put = || Operation::Put(Vec::new());
+    let put = || Operation::Put([].into());
     let known = BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 3)]);
     let mut entries = [entry("a", 1, put()), entry("b", 2, put()), entry("c", 3, Operation::Removed)];
     assert!(!mark_known(&mut entries, &known));

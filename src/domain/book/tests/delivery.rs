@@ -9,7 +9,7 @@ type Write = (usize, Option<u8>);
 
 fn entry_of(revision: usize, (key, document): &Write) -> Entry {
     let operation = match document {
-        Some(mark) => Operation::Put(super::document(&format!("demo:{mark}"))),
+        Some(mark) => Operation::Put(super::document(&format!("demo:{mark}")).into()),
         None => Operation::Removed,
     };
     let revision = revision as u64;
