@@ -139,7 +139,7 @@ impl Effects {
         let slots = self.operations.clone();
         // Each call in it has its deadline.
         ctx.spawn_unlimited("remove images".to_owned(), async move {
-            let _permit = slots.acquire_owned().await;
+            let _turn = slots.turn().await;
             reply.send(tidy::remove(&*runtime, ownership, epoch, removals).await);
             Message::Removed
         });

@@ -89,7 +89,9 @@ impl Writes {
                 self.waiting.push_front(newer.unwrap_or(Write::Followed(failed)));
             }
             (Write::Save(_) | Write::Forget(_) | Write::Images(_), Some(_)) => {}
-            (write @ (Write::Save(_) | Write::Forget(_) | Write::Images(_)), None) => self.waiting.push_back(write),
+            (write @ (Write::Save(_) | Write::Forget(_) | Write::Images(_)), None) => {
+                self.waiting.push_back(write)
+            }
         }
     }
 

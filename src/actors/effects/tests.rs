@@ -214,7 +214,7 @@ async fn pulls_that_drip_give_way_to_one_that_waits() {
     bench.perform_for("good", image(), pull("good:1"));
     let first = bench.ends_within(11 * MINUTE).await;
     assert!(says(&first, "gives way"), "{first:?}");
-    assert_eq!(bench.ends_within(MINUTE).await, Some(Ok(Effect::Pulled)));
+    assert!(has_pulled(&bench.ends_within(MINUTE).await));
     assert_eq!(bench.ends_within(600 * MINUTE).await, None, "the other one goes on");
 }
 
@@ -245,7 +245,7 @@ async fn two_pulls_of_one_deployment_leave_a_slot_to_another() {
     }
     bench.runtime.registry("good:1", Registry::has(Program::polite()));
     bench.perform_for("good", image(), pull("good:1"));
-    assert_eq!(bench.ends_within(Duration::from_secs(1)).await, Some(Ok(Effect::Pulled)));
+    assert!(has_pulled(&bench.ends_within(Duration::from_secs(1)).await));
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +255,7 @@ async fn a_disk_that_takes_long_for_an_image_is_no_registry_that_stalls() {
     bench.runtime.registry("big:1", registry.clone().then_syncs(20 * MINUTE));
     bench.perform(image(), pull("big:1"));
     assert_eq!(bench.ends_within(19 * MINUTE).await, None);
-    assert_eq!(bench.ends_within(2 * MINUTE).await, Some(Ok(Effect::Pulled)));
+    assert!(has_pulled(&bench.ends_within(2 * MINUTE).await));
     bench.runtime.registry("big:2", registry.then_syncs(2000 * MINUTE));
     bench.perform(image(), pull("big:2"));
     let given_up = bench.ends_within(31 * MINUTE).await;
@@ -274,5 +274,9 @@ async fn images_that_are_being_synced_hold_up_no_pull() {
     pass(1).await;
     bench.runtime.registry("good:1", Registry::has(Program::polite()));
     bench.perform_for("good", image(), pull("good:1"));
-    assert_eq!(bench.ends_within(Duration::from_secs(1)).await, Some(Ok(Effect::Pulled)));
+    assert!(has_pulled(&bench.ends_within(Duration::from_secs(1)).await));
+}
+
+fn has_pulled(end: &Option<Outcome>) -> bool {
+    matches!(end, Some(Ok(Effect::Pulled(_))))
 }

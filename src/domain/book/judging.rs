@@ -99,7 +99,7 @@ impl Book {
     }
 
     /// What a document says, or why it cannot be accepted. One in quarantine was, and is not read again.
-    fn read(&self, record: &Record) -> Result<Option<Wanted>, Objection> {
+    fn read(&mut self, record: &Record) -> Result<Option<Wanted>, Objection> {
         if let Some(objection) = self.no_room(record) {
             return Err(objection);
         }
