@@ -97,10 +97,12 @@ fn fleetctl_knows_the_contract_and_not_the_agent() {
 /// Decisions know only the time since the process began; what the wall clock says is told to people and programs.
 #[test]
 fn the_wall_clock_is_read_only_to_be_told() {
-    const TELL: [&str; 10] = [
+    const TELL: [&str; 11] = [
         "crate::actors",
         "crate::actors::command_server::verbs",
         "crate::actors::deployments",
+        // When a job ended, for who reads the record.
+        "crate::actors::deployments::disk",
         "crate::actors::heartbeat",
         "crate::actors::reporter",
         // Since when podman's events are wanted: podman's clock is the same, and events are hints.

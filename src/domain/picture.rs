@@ -148,11 +148,9 @@ impl Picture {
             return;
         }
         // What is being done may have changed what was seen.
-        let is_known = |(name, slot): &(&ServiceName, &Box<Slot>)| {
-            !slot.unsure && !self.busy.contains_key(&Lane::Slot((*name).clone()))
-        };
-        let services: Vec<ServiceName> =
-            self.slots.iter().filter(is_known).map(|(name, _)| name.clone()).collect();
+        let is_busy = |name: &ServiceName| self.busy.contains_key(&Lane::Slot(name.clone()));
+        let known = self.slots.iter().filter(|(name, slot)| !slot.unsure && !is_busy(name));
+        let services: Vec<ServiceName> = known.map(|(name, _)| name.clone()).collect();
         for service in services {
             self.refresh(&service, now, dice);
         }

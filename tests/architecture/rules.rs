@@ -17,7 +17,9 @@ const CONCRETE: [&str; 11] = [
 const ADAPTERS: [&str; 6] =
     ["crate::runtime", "crate::bus", "crate::store", "crate::credentials", "crate::vault", "crate::upgrade"];
 /// Below the actors: they hold no opinion on what the agent is for.
-const GROUND: [&str; 4] = ["crate::inventory", "crate::telemetry", "crate::supervision", FAULTS];
+const GROUND: [&str; 5] = ["crate::inventory", "crate::telemetry", "crate::supervision", QUESTIONS, FAULTS];
+/// To a disk that may not answer: named by who asks one.
+const QUESTIONS: &str = "crate::questions";
 /// What a test makes fail: named by all but `domain`, names none.
 const FAULTS: &str = "crate::faults";
 
@@ -89,7 +91,8 @@ pub fn agent(source: &Source, path: &str, crates: &[String]) -> Option<&'static 
     } else {
         return None;
     };
-    let may = is_in_any(path, &allowed) || is_in(path, FAULTS);
+    let asks = is_in(module, "crate::actors") || is_in_any(module, &ADAPTERS);
+    let may = is_in_any(path, &allowed) || is_in(path, FAULTS) || (asks && is_in(path, QUESTIONS));
     (is_ours && !may).then_some(why)
 }
 

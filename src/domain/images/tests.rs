@@ -51,7 +51,7 @@ fn an_image_that_never_ran_well_goes_when_its_successor_does() {
     let (v1, bad, v3) = (listed("v1", &["w:1"]), listed("bad", &["w:2"]), listed("v3", &["w:3"]));
     pull(&mut note, "web", &[], &v1);
     runs(&mut note, "web", "v1");
-    pull(&mut note, "web", &[v1.clone()], &bad);
+    pull(&mut note, "web", std::slice::from_ref(&v1), &bad);
     pull(&mut note, "web", &[v1.clone(), bad.clone()], &v3);
     runs(&mut note, "web", "v3");
     assert_eq!(going(&note, &[v1, bad, v3], &["v3"]), ["bad"]);
@@ -85,7 +85,7 @@ fn an_image_that_is_used_named_or_named_by_somebody_stays() {
     let image = listed("x", &["w:1"]);
     pull(&mut note, "web", &[], &image);
     note.gone(&web());
-    assert_eq!(going(&note, &[image.clone()], &[]), ["x"]);
+    assert_eq!(going(&note, std::slice::from_ref(&image), &[]), ["x"]);
     assert_eq!(going(&note, &[Image { is_used: true, ..image.clone() }], &[]), Vec::<String>::new());
     assert_eq!(going(&note, &[listed("x", &["w:1", "mine:1"])], &[]), Vec::<String>::new());
     assert_eq!(going(&note, &[image], &["x"]), Vec::<String>::new(), "by whatever reference");

@@ -35,12 +35,13 @@ impl Picture {
     /// What is to be made durable, each asked once: runs that are about to be stopped, and notes (None) of runs that
     /// became well instead.
     pub fn take_notes(&mut self, now: Moment) -> Vec<(ServiceName, Option<OwedStart>)> {
-        let unnoted = |(service, slot): (&ServiceName, &Box<Slot>)| {
+        let unnoted = |service: &ServiceName, slot: &Slot| {
             let start = self.unnoted(service, &self.step_unless_noted(service, slot, now))?;
             let is_asked = slot.note.as_ref().is_some_and(|(asked, _)| *asked == start);
             (!is_asked).then(|| (service.clone(), start))
         };
-        let asked: Vec<(ServiceName, OwedStart)> = self.slots.iter().filter_map(unnoted).collect();
+        let asked: Vec<(ServiceName, OwedStart)> =
+            self.slots.iter().filter_map(|(service, slot)| unnoted(service, slot)).collect();
         let needless = self.needless_notes();
         for (service, start) in &asked {
             self.slot(service).note = Some((start.clone(), now));

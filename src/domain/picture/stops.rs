@@ -9,12 +9,12 @@ const LEFT_ALONE: Duration = Duration::from_secs(10);
 
 impl Picture {
     pub(super) fn note_stops(&mut self, now: Moment) {
-        let under_way = |container: &&Box<Container>| matches!(container.status, Status::Stopping(_));
+        let under_way = |container: &Container| matches!(container.status, Status::Stopping(_));
         let since = |container: &Container| self.stops.get(&container.id).copied().unwrap_or(now);
         self.stops = self
             .containers
             .values()
-            .filter(under_way)
+            .filter(|container| under_way(container))
             .map(|container| (container.id.clone(), since(container)))
             .collect();
     }

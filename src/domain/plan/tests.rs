@@ -385,7 +385,10 @@ proptest! {
                     prop_assert!(!runs, "{action:?} in {:?}", world.view);
                     world.apply(action, &want);
                 }
-                Step::Done(Rest::Running) => return Ok(prop_assert!(was_running)),
+                Step::Done(Rest::Running) => {
+                    prop_assert!(was_running);
+                    return Ok(());
+                }
                 Step::Done(rest) => {
                     let has_ended = matches!(rest, Rest::Exited { .. });
                     prop_assert!(has_ended);

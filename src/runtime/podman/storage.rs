@@ -4,29 +4,25 @@ use super::paths::podmans_root;
 use super::{LONG, PodmanRuntime, wire};
 use crate::questions::{self, About};
 use crate::runtime::Storage;
-use rustix::fs::{OFlags, StatVfs, fstatvfs, syncfs};
+use rustix::fs::{OFlags, fstatvfs, syncfs};
 use serde::Deserialize;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What a disk that hangs does not answer is not known.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// Within the deadline of the whole call.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(8);
 
 impl PodmanRuntime {
     /// Where it is, is asked once: podman does not move it while it has containers.
     pub(super) async fn room(&self) -> Result<Option<Storage>, Failure> {
         let path = self.storage.get_or_try_init(|| root(&self.socket)).await?.clone();
-        let told = match open(&self.socket, &path, OFlags::PATH).await {
-            Some(directory) => told(directory).await,
-            None => None,
-        };
+        let Some(root) = podmans_root(&self.socket).await else { return Ok(None) };
+        let asked = path.clone();
+        let question = move || root.open(&asked, OFlags::PATH).and_then(fstatvfs).ok();
+        let told =
+            questions::ask(About::Storage, ANSWERED_WITHIN, question).await.ok_or(Failure::Deadline)?;
         Ok(told.map(|about| Storage { path, free: about.f_bavail.saturating_mul(about.f_frsize) }))
     }
-}
-
-async fn told(directory: OwnedFd) -> Option<StatVfs> {
-    questions::ask(About::Storage, ANSWERED_WITHIN, move || fstatvfs(directory).ok()).await?
 }
 
 async fn root(socket: &Path) -> Result<PathBuf, Failure> {
@@ -38,11 +34,6 @@ async fn root(socket: &Path) -> Result<PathBuf, Failure> {
     Ok(wire::get::<Info>(socket, "/info").await?.value.root)
 }
 
-/// None where podman is not in our world, or its directory is closed to us.
-async fn open(socket: &Path, path: &Path, flags: OFlags) -> Option<OwnedFd> {
-    podmans_root(socket).await?.open(path, flags).ok()
-}
-
 /// Best effort: where the storage is not in our world there is nothing to sync from here.
 pub(super) async fn sync(socket: PathBuf) {
     let asked = tokio::time::timeout(LONG, root(&socket)).await;
@@ -50,11 +41,18 @@ pub(super) async fn sync(socket: PathBuf) {
         tracing::warn!("podman's storage could not be synced: it did not say where it is");
         return;
     };
-    let Some(directory) = open(&socket, &root, OFlags::RDONLY | OFlags::DIRECTORY).await else {
-        tracing::warn!(storage = %root.display(), "podman's storage could not be synced: it is not seen from here");
+    let (shown, closed) = (root.display().to_string(), "it is not seen from here");
+    let Some(podmans) = podmans_root(&socket).await else {
+        tracing::warn!(storage = shown, "podman's storage could not be synced: {closed}");
         return;
     };
-    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || syncfs(directory)).await {
-        tracing::warn!(storage = %root.display(), %error, "podman's storage could not be synced");
+    let synced = tokio::task::spawn_blocking(move || {
+        let directory = podmans.open(&root, OFlags::RDONLY | OFlags::DIRECTORY);
+        directory
+            .map_err(|error| format!("{closed}: {error}"))
+            .and_then(|directory| syncfs(directory).map_err(|error| error.to_string()))
+    });
+    if let Ok(Err(why)) = synced.await {
+        tracing::warn!(storage = shown, "podman's storage could not be synced: {why}");
     }
 }
