@@ -29,6 +29,7 @@ mod stories_of_identities;
 mod stories_of_images;
 mod stories_of_jobs;
 mod stories_of_links;
+mod stories_of_many;
 mod stories_of_memory;
 mod stories_of_order;
 mod stories_of_panics;
