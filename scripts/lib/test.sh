@@ -79,7 +79,8 @@ run_tests() {
     # The report of an earlier run must never be taken for that of this one.
     local report=$ROOT/target/nextest/$PROFILE/junit.xml result=0
     rm -f "$report"
-    cargo nextest run --workspace --profile "$PROFILE" --color $colour 2>&1 | tee "$RESULTS" || result=$?
+    # Tests mostly wait: for containers, for servers, for time to pass.
+    cargo nextest run --workspace --profile "$PROFILE" --test-threads $(($(nproc) * 2)) --color $colour 2>&1 | tee "$RESULTS" || result=$?
     if [ "$PROFILE" = long ]; then
         [ -e "$report" ] || die "the runner left no report: docs/faults.md stays as it was"
         xtask faults "$report" || result=1
