@@ -128,9 +128,14 @@ impl Node {
     }
 
     pub fn failed(&self, failure: &Failure) {
-        let message = failure.message.clone();
-        lock(&self.facts).last_error =
-            Some(ActorError { at: Timestamp::now(), cause: failure.cause, message });
+        lock(&self.facts).last_error = Some(error(failure));
+    }
+
+    /// Its incarnation is gone: in one step, so that nobody sees one that runs and has failed.
+    pub fn crashed(&self, failure: &Failure) {
+        let mut facts = lock(&self.facts);
+        facts.last_error = Some(error(failure));
+        facts.state = ActorState::Starting;
     }
 
     pub fn gave_up(&self, why: &str) {
@@ -183,4 +188,8 @@ impl Node {
             budget: facts.budget.as_ref().map(|ledger| ledger.used(now)),
         }
     }
+}
+
+fn error(failure: &Failure) -> ActorError {
+    ActorError { at: Timestamp::now(), cause: failure.cause, message: failure.message.clone() }
 }

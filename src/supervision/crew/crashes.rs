@@ -5,7 +5,7 @@ impl Crew {
     pub(super) fn crashed(&mut self, at: usize, failure: Failure) {
         let slot = &mut self.slots[at];
         let ran = slot.emptied();
-        slot.node.failed(&failure);
+        slot.node.crashed(&failure);
         if slot.then.is_some() {
             // It was to be stopped anyway.
             return;
