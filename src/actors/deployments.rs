@@ -3,7 +3,7 @@
 //! Tells: reconcilers their duty, `reporter` every changed state.
 //! After a crash: reads the ledger again; reconcilers tell their state again when asked.
 use super::{Clock, Hold};
-use crate::domain::book::{Book, Duty, Judged, Reading};
+use crate::domain::book::{Book, Duty, Judged, Reading, room};
 use crate::domain::ledger::Record;
 use crate::domain::source::Snapshot;
 use crate::messages::deployments::{
@@ -159,7 +159,7 @@ impl Deployments {
 
     /// Queues what was judged. Nothing else happens before it is durable.
     fn carry_out(&mut self, judged: Judged) {
-        self.fill_room(&judged.records);
+        self.fill_room(&judged);
         for key in judged.bad_keys {
             if self.reasons.bad_keys.len() < BAD_KEYS && self.reasons.bad_keys.insert(key.clone()) {
                 tracing::warn!(key, "the key's last part is no deployment name (a-z 0-9 -): ignored");
@@ -175,8 +175,14 @@ impl Deployments {
     }
 
     /// What was refused for want of room is only in the bucket.
-    fn fill_room(&mut self, records: &[Record]) {
-        if self.book.as_mut().is_some_and(|book| book.has_room_again(records)) {
+    fn fill_room(&mut self, judged: &Judged) {
+        if room::makes_room(judged) {
+            self.room_was_made();
+        }
+    }
+
+    fn room_was_made(&mut self) {
+        if self.book.as_mut().is_some_and(Book::was_crowded) {
             self.args.kv_watcher.send(KvWatcher::Resnapshot);
         }
     }
@@ -216,7 +222,7 @@ impl Deployments {
             },
             ChildNews::Reports(report) => {
                 book.reported(&name, report);
-                self.note_ends(&name);
+                self.note_ends(&name, ctx);
                 self.on_images_in_use(&name, ctx);
             }
             ChildNews::Brought(arrival) => self.on_brought(&name, arrival),

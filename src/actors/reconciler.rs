@@ -17,6 +17,7 @@ use crate::messages::deployments::{ChildNews, Deployments};
 use crate::messages::effects::{Asked, Creation, Effect, Effects, Failure, Job, Operation, Outcome};
 use crate::messages::observer::{Observation, Observer};
 use crate::messages::reconcilers::Reconciler as Message;
+use crate::questions::{self, About};
 use crate::supervision::{Address, Context, Fault, Worker};
 use crate::telemetry::blame;
 use crate::vault::{Vault, VaultError};
@@ -26,6 +27,9 @@ use fleet_contracts::{DeploymentName, DeviceId, ServiceName, ValueName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// To read a few small files; what takes longer is a disk that hangs.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub struct Args {
@@ -124,9 +128,14 @@ impl Reconciler {
         }
         self.is_reading = true;
         let (vault, begun) = (self.args.vault.clone(), self.args.clock.now());
-        ctx.spawn_blocking("read secrets", move || {
+        let question = move || {
             let read = reloaded.into_iter().map(|(service, names)| (service, version(&*vault, &names)));
-            Message::SecretsRead { begun, read: read.collect() }
+            read.collect::<BTreeMap<_, _>>()
+        };
+        // Without an answer nothing was read: asked again at the next look.
+        ctx.spawn("read secrets", async move {
+            let read = questions::ask(About::Values, READ_WITHIN, question).await.unwrap_or_default();
+            Message::SecretsRead { begun, read }
         });
     }
 

@@ -19,7 +19,7 @@ mod images;
 mod jobs;
 mod judging;
 mod objections;
-mod room;
+pub mod room;
 mod trials;
 
 /// What the reconciler of a deployment should be told.
@@ -36,6 +36,8 @@ pub struct Judged {
     pub followed: Option<Followed>,
     /// Deployments of which nothing is known any more.
     pub gone: Vec<DeploymentName>,
+    /// A delete marker of what was not accepted.
+    pub unfounded: bool,
     pub bad_keys: Vec<String>,
 }
 
@@ -71,6 +73,8 @@ pub struct Book {
     unseen: BTreeSet<DeploymentName>,
     /// The end of a job of theirs is being written: nothing is told of them before it is.
     noting: BTreeSet<DeploymentName>,
+    /// What the bucket said last of these was refused: what becomes durable later says nothing of it.
+    refused: BTreeSet<DeploymentName>,
     /// Something was refused for want of room since it was last asked whether there is some again.
     is_crowded: bool,
 }
@@ -92,6 +96,7 @@ impl Book {
             held: BTreeSet::new(),
             unseen: BTreeSet::new(),
             noting: BTreeSet::new(),
+            refused: BTreeSet::new(),
             is_crowded: false,
             records: records.clone(),
         };
@@ -136,7 +141,8 @@ impl Book {
                 None
             }
             ledger::Wanted::Removed => {
-                (known.removing, known.objection) = (true, None);
+                known.removing = true;
+                known.objection.take_if(|_| !self.refused.contains(&name));
                 self.held.remove(&name);
                 self.duties.insert(name, Duty::Vanish);
                 Some(Duty::Vanish)
@@ -145,14 +151,10 @@ impl Book {
                 let same = before.as_ref().is_some_and(|b| b.wanted == record.wanted);
                 let same_trial = before.as_ref().is_some_and(|b| b.trial == record.trial);
                 let but_owed = |trial: &Trial| Trial { owed: BTreeMap::new(), ..trial.clone() };
-                let same_ends = before.as_ref().is_some_and(|b| b.ends == record.ends);
                 let same_history = before.is_some_and(|b| but_owed(&b.trial) == but_owed(&record.trial));
                 let runs = matches!(self.duties.get(&name), Some(Duty::Run(run)) if !run.doubtful);
                 if let (true, Some(accepted)) = (same && same_history && runs, &mut known.accepted) {
-                    // A note is no put: what is held against a newer document stands.
-                    if (same_trial && same_ends) || accepted.revision != record.revision {
-                        known.objection = None;
-                    }
+                    known.objection.take_if(|_| !self.refused.contains(&name));
                     accepted.revision = record.revision;
                     self.remember_ends(&record);
                     return if same_trial { None } else { self.tell_owed(&record) };
@@ -178,7 +180,10 @@ impl Book {
         wanted.doubtful = self.doubtful.contains(&name);
         wanted.owed = record.trial.owed.clone();
         wanted.ends = jobs::ends_of(record);
-        (known.removing, known.objection) = (false, wanted.doubtful.then(|| doubt(record)));
+        known.removing = false;
+        if !self.refused.contains(&name) {
+            known.objection = wanted.doubtful.then(|| doubt(record));
+        }
         known.accepted = Some(Accepted {
             revision: wanted.revision,
             since_revision: wanted.revision,
@@ -241,6 +246,7 @@ impl Book {
         self.records.remove(name);
         self.duties.remove(name);
         self.known.remove(name);
+        self.refused.remove(name);
         self.told.remove(name);
         true
     }

@@ -215,11 +215,14 @@ fn removal(record: &Record, revision: u64) -> Record {
     Record { revision, wanted: Wanted::Removed, trial: Trial::default(), ends, ..record.clone() }
 }
 
-/// The same bytes put again are the same document, with what it did.
+/// The same bytes put again are the same document, with what it did. What is owed to a run of a container is owed
+/// under any document.
 fn trial_of(record: Option<&Record>, document: &[u8]) -> Trial {
-    let same =
-        record.filter(|record| matches!(&record.wanted, Wanted::Present(known) if **known == *document));
-    same.map(|record| record.trial.clone()).unwrap_or_default()
+    let Some(Record { wanted, trial, .. }) = record else { return Trial::default() };
+    match wanted {
+        Wanted::Present(known) if **known == *document => trial.clone(),
+        Wanted::Present(_) | Wanted::Removed => Trial { owed: trial.owed.clone(), ..Trial::default() },
+    }
 }
 
 #[cfg(test)]

@@ -257,10 +257,28 @@ impl Picture {
             let again = self.containers.get(id).is_some_and(|c| c.status != Status::Created);
             self.slot(service).memory.restarts += u64::from(again);
         }
-        if let (Lane::Slot(service), Action::Stop { cause: Cause::Unhealthy, .. }) = (&lane, action) {
+        if let (Lane::Slot(service), Action::Stop { id, cause }) = (&lane, action)
+            && self.is_stopped_from_its_work(id, *cause)
+        {
             self.slot(service).memory.restart_begun();
         }
         self.occupy(lane, Some(about(action)));
+    }
+
+    /// Its end will not be that of its work: should it be wanted again meanwhile, it is started again, also where it
+    /// leaves well or is a job.
+    fn is_stopped_from_its_work(&self, id: &ContainerId, cause: Cause) -> bool {
+        let runs = self.containers.get(id).is_some_and(|c| matches!(c.status, Status::Running(_)));
+        match cause {
+            Cause::Unhealthy => true,
+            Cause::Removed | Cause::Dropped => runs,
+            Cause::Changed
+            | Cause::Duplicate
+            | Cause::Dead
+            | Cause::Unused
+            | Cause::Unfinished
+            | Cause::HalfStopped => false,
+        }
     }
 
     pub fn network_removal_begun(&mut self) {

@@ -42,6 +42,8 @@ pub enum DiskNews {
     FollowedSaved(Followed),
     ImagesSaved,
     Failed(StoreError),
+    /// A note is neither on the disk nor refused for too long.
+    NotNoted,
     /// Try again.
     Retry,
 }

@@ -154,7 +154,17 @@ async fn the_service_is_found_by_nats_own_discovery() {
     let endpoints = info["endpoints"].as_array().unwrap();
     let mut subjects: Vec<&str> = endpoints.iter().flat_map(|e| e["subject"].as_str()).collect();
     subjects.sort_unstable();
-    let verbs = ["actor-restart", "actors", "confirm", "inventory", "log-level", "ping", "plan", "reconcile", "status"];
+    let verbs = [
+        "actor-restart",
+        "actors",
+        "confirm",
+        "inventory",
+        "log-level",
+        "ping",
+        "plan",
+        "reconcile",
+        "status",
+    ];
     assert_eq!(subjects, verbs.map(|verb| format!("device-command.{ID}.{verb}")));
 }
 

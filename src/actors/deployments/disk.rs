@@ -5,6 +5,8 @@ use crate::store::StoreError;
 
 /// A full or read-only disk is tried again this often: nothing new is accepted meanwhile.
 const DISK_RETRY: Duration = Duration::from_secs(10);
+/// How long what is told of a job waits for the note of its end: a disk that hangs neither takes nor refuses it.
+const NOTED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Deployments {
     pub(super) fn load(&self, ctx: &mut Context<Message>) {
@@ -20,13 +22,16 @@ impl Deployments {
             DiskNews::Saved(record) => {
                 let name = record.name.clone();
                 self.written(&file_of(&name));
-                let duty = self.book.as_mut().and_then(|book| book.saved(record));
-                if let Some(duty) = duty {
-                    self.args.reconcilers.renew(name.clone());
-                    self.assign(&name, duty);
+                if let Some(book) = &mut self.book {
+                    let before = book.task(&name);
+                    let duty = book.saved(record);
+                    let is_another = book.task(&name) != before;
+                    if let Some(duty) = duty {
+                        self.on_duty(&name, duty, is_another);
+                    }
                 }
                 // A removal that was taken back at once may have dropped them.
-                self.note_ends(&name);
+                self.note_ends(&name, ctx);
                 self.counted();
             }
             DiskNews::FollowedSaved(_) => self.written("followed"),
@@ -40,6 +45,7 @@ impl Deployments {
                         self.args.kv_watcher.send(KvWatcher::Resnapshot);
                     }
                     tracing::info!(deployment = %name, "gone");
+                    self.room_was_made();
                     self.args.reconcilers.retire(&name);
                     self.logged.remove(&name);
                     self.on_images_of_nobody(&name, ctx);
@@ -47,6 +53,7 @@ impl Deployments {
                 }
             }
             DiskNews::Failed(error) => self.on_write_failed(&error, ctx),
+            DiskNews::NotNoted => self.book.iter_mut().for_each(Book::not_noted),
             DiskNews::Retry => {}
         }
     }
@@ -115,8 +122,21 @@ impl Deployments {
         self.args.reconcilers.send(name, order(duty));
     }
 
-    pub(super) fn note_ends(&mut self, name: &DeploymentName) {
+    /// What it did with another task is forgiven. A note of its own is none.
+    fn on_duty(&self, name: &DeploymentName, duty: Duty, is_another: bool) {
+        if is_another {
+            self.args.reconcilers.renew(name.clone());
+            self.assign(name, duty);
+        } else {
+            self.args.reconcilers.send(name, order(duty));
+        }
+    }
+
+    pub(super) fn note_ends(&mut self, name: &DeploymentName, ctx: &mut Context<Message>) {
         let record = self.book.as_mut().and_then(|book| book.note_ends(name, Timestamp::now()));
+        if record.is_some() && !ctx.has_timer("noting") {
+            ctx.after("noting", NOTED_WITHIN, Message::Disk(DiskNews::NotNoted));
+        }
         self.write(record);
     }
 

@@ -36,7 +36,7 @@ impl Deployments {
     fn confirm(&mut self, names: &[DeploymentName]) -> Result<Vec<DeploymentName>, NotConfirmed> {
         let book = self.book.as_mut().ok_or(NotConfirmed::Starting)?;
         let records = book.confirm(names)?;
-        self.fill_room(&records);
+        self.room_was_made();
         records.into_iter().for_each(|record| self.writes.push(Write::Save(record)));
         Ok(names.to_vec())
     }

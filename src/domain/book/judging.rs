@@ -63,7 +63,9 @@ impl Book {
         let verdict = judge::hint(&self.records, followed, &name, entry)?;
         followed.last_sequence = followed.last_sequence.max(entry.revision);
         let unfounded = entry.operation == Operation::Removed && !self.records.contains_key(&name);
+        judged.unfounded = unfounded;
         if unfounded && self.known.remove(&name).is_some() {
+            self.refused.remove(&name);
             self.told.remove(&name);
             judged.gone.push(name.clone());
         }
@@ -91,6 +93,7 @@ impl Book {
                 Ok(wanted) => {
                     if let Some(wanted) = wanted {
                         record.ends.retain(|service, _| wanted.targets.contains_key(service));
+                        record.trial.owed.retain(|service, _| wanted.targets.contains_key(service));
                     }
                     self.take(record, judged);
                 }
@@ -114,6 +117,7 @@ impl Book {
     fn take(&mut self, record: Record, judged: &mut Judged) {
         self.release_held(&record.name);
         self.doubtful.remove(&record.name);
+        self.refused.remove(&record.name);
         self.records.insert(record.name.clone(), record.clone());
         judged.records.push(record);
     }
@@ -124,6 +128,7 @@ impl Book {
             return;
         }
         let message = shorten(message);
+        self.refused.insert(name.clone());
         self.known.entry(name).or_default().objection = Some(Objection { code, message });
     }
 
@@ -133,6 +138,7 @@ impl Book {
         before.iter().for_each(|name| self.release_held(name));
         self.held = held;
         for name in self.held.clone() {
+            self.refused.remove(&name);
             self.mark_held(&name);
         }
     }
@@ -164,10 +170,11 @@ impl Book {
             .filter(put)
             .filter_map(|e| judge::name_of(&self.device, &e.key)?.ok())
             .collect();
-        let Self { known, records, told, .. } = self;
+        let Self { known, records, told, refused, .. } = self;
         known.retain(|name, _| {
             let founded = records.contains_key(name) || named.contains(name);
             if !founded {
+                refused.remove(name);
                 told.remove(name);
                 judged.gone.push(name.clone());
             }
@@ -186,7 +193,10 @@ impl Book {
             let record = record.ok_or_else(|| NotConfirmed::NotHeld(name.clone()))?;
             confirmed.push(judge::confirmed(record));
         }
-        confirmed.iter().for_each(|record| _ = self.doubtful.remove(&record.name));
+        for Record { name, .. } in &confirmed {
+            self.doubtful.remove(name);
+            self.refused.remove(name);
+        }
         self.records.extend(confirmed.iter().map(|record| (record.name.clone(), record.clone())));
         Ok(confirmed)
     }

@@ -4,6 +4,8 @@ use super::*;
 
 /// Deployments with a document. Each has a reconciler, and at least one container.
 pub const MAX_DEPLOYMENTS: usize = 256;
+/// With those that are being removed: with podman away none of them ends.
+const MAX_RECORDS: usize = 2 * MAX_DEPLOYMENTS;
 /// Bytes of all documents. Each is held as it came and as it was read.
 pub const MAX_BYTES: usize = 16 << 20;
 /// Deployments of which nothing was ever accepted, and that are told of: as many as could be accepted in their place.
@@ -15,7 +17,8 @@ impl Book {
         let others = || self.records.values().filter(|other| other.name != record.name);
         let before = self.records.get(&record.name).map_or(0, size);
         let is_replaced = self.records.get(&record.name).is_some_and(is_present);
-        let too_many = !is_replaced && others().filter(|other| is_present(other)).count() >= MAX_DEPLOYMENTS;
+        let present = || others().filter(|other| is_present(other)).count();
+        let too_many = !is_replaced && (present() >= MAX_DEPLOYMENTS || others().count() >= MAX_RECORDS);
         let grows = !is_replaced || size(record) > before;
         let too_large = grows && others().map(size).sum::<usize>() + size(record) > MAX_BYTES;
         let what = match (too_many, too_large) {
@@ -33,11 +36,16 @@ impl Book {
         self.known.contains_key(name) || self.records.contains_key(name) || refused() < MAX_REFUSED
     }
 
-    /// Whether something was refused for want of room that would now be taken. True once.
-    pub fn has_room_again(&mut self, records: &[Record]) -> bool {
-        let makes_room = records.iter().any(|record| !is_present(record));
-        makes_room && std::mem::take(&mut self.is_crowded)
+    /// Whether something was refused for want of room, which may be taken now that something went. True once.
+    pub fn was_crowded(&mut self) -> bool {
+        std::mem::take(&mut self.is_crowded)
     }
+}
+
+/// Whether something goes: of what was accepted, or of what was refused.
+pub fn makes_room(judged: &Judged) -> bool {
+    let goes = judged.unfounded || !judged.gone.is_empty();
+    goes || judged.records.iter().any(|record| !is_present(record))
 }
 
 /// Why a document was not even read.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::container::{ContainerId, OwedStart};
 use crate::domain::ledger::Ledger;
 use crate::domain::source::Incarnation;
 
@@ -201,6 +202,43 @@ fn what_the_ledger_holds_is_told_when_its_reconciler_has_looked() {
         },
     );
     assert_eq!(state(&mut next).phase, Phase::Running);
+}
+
+/// The bucket's last word stands, whatever the disk still had to write of the words before.
+#[test]
+fn a_refusal_outlives_the_write_of_what_was_accepted_before_it() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    let second = book.hint(&entry("b", 2)).unwrap().records.remove(0);
+    let refused = Entry { operation: Operation::Put(b"{".to_vec().into()), ..entry("c", 3) };
+    assert!(book.hint(&refused).unwrap().records.is_empty());
+    assert!(book.saved(second).is_some());
+    assert_eq!(code(&mut book), Some(Code::InvalidSpec));
+    put(&mut book, "d", 4);
+    assert_eq!(code(&mut book), None);
+    // A removal is on its way to the disk, and a bad document comes.
+    let removal = Entry { operation: Operation::Removed, ..entry("d", 5) };
+    let removed = book.hint(&removal).unwrap().records.remove(0);
+    book.hint(&Entry { revision: 6, ..refused }).unwrap();
+    book.saved(removed);
+    assert!(book.objects_to(&name()));
+}
+
+/// A document that is put while a service is being stopped for its health.
+#[test]
+fn what_is_owed_to_a_run_is_owed_under_the_next_document_too() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 1);
+    let start = OwedStart { id: ContainerId::new("1"), started_at: Timestamp::from_unix_seconds(1).unwrap() };
+    let owing = book.owes(&name(), "a".parse().unwrap(), Some(start.clone())).unwrap();
+    let task = book.task(&name());
+    assert!(book.saved(owing).is_some());
+    assert_eq!(book.task(&name()), task, "a note is no other task");
+    let next = put(&mut book, "b", 2);
+    assert_eq!(next.trial.owed.values().collect::<Vec<_>>(), [&start]);
+    assert_ne!(book.task(&name()), task);
+    let removal = Entry { operation: Operation::Removed, ..entry("b", 3) };
+    assert!(book.hint(&removal).unwrap().records[0].trial.owed.is_empty());
 }
 
 mod alone;

@@ -17,7 +17,8 @@ impl Book {
     pub fn parked(&mut self, name: &DeploymentName, how: &str) -> Option<Record> {
         // Not the fault of a newer document that nobody has acted on yet.
         let wanted = |records: &Records| records.get(name).map(|record| record.wanted.clone());
-        if wanted(&self.records) != wanted(&self.durable) {
+        // Nor of one that may be older than what was acted on: its record must not become the newest.
+        if wanted(&self.records) != wanted(&self.durable) || self.doubtful.contains(name) {
             return None;
         }
         self.retry(name, |trial| trial.parked(how))
@@ -41,6 +42,10 @@ impl Book {
         service: ServiceName,
         start: Option<OwedStart>,
     ) -> Option<Record> {
+        // Its record would take the place of the newer one that cannot be read.
+        if self.doubtful.contains(name) {
+            return None;
+        }
         let owed = &self.records.get(name)?.trial.owed;
         if owed.get(&service) == start.as_ref() {
             return None;
@@ -69,7 +74,7 @@ impl Book {
         if !is_quarantined && !was_shunned {
             return None;
         }
-        self.retry(name, |_| Trial::default())
+        self.retry(name, |trial| Trial { owed: trial.owed.clone(), ..Trial::default() })
     }
 
     fn retry(&mut self, name: &DeploymentName, change: impl FnOnce(&Trial) -> Trial) -> Option<Record> {
@@ -79,6 +84,12 @@ impl Book {
         }
         record.trial = change(&record.trial);
         Some(record.clone())
+    }
+
+    /// What whoever brings it about works on, where somebody does; what it owes is no other task.
+    pub fn task(&self, name: &DeploymentName) -> Option<(ledger::Wanted, Trial)> {
+        let record = self.duties.get(name).and_then(|_| self.durable.get(name))?;
+        Some((record.wanted.clone(), Trial { owed: BTreeMap::new(), ..record.trial.clone() }))
     }
 
     pub fn is_quarantined(&self, name: &DeploymentName) -> bool {

@@ -52,6 +52,10 @@ impl Picture {
 
     fn needless_notes(&self) -> Vec<ServiceName> {
         let Order::Run(wanted) = &self.order else { return Vec::new() };
+        // Nothing is written into a record that may be older than what was acted on.
+        if wanted.doubtful {
+            return Vec::new();
+        }
         let is_well = |service: &ServiceName, start: &OwedStart| {
             let runs = self.containers.get(&start.id).is_some_and(|c| matches!(c.status, Status::Running(_)));
             let slot = self.slots.get(service);

@@ -25,7 +25,9 @@ impl Picture {
         if is_doubtful || !matches!(step, Step::Wait(None)) {
             return step;
         }
-        let of_slot = |id: &&ContainerId| self.containers.get(*id).is_some_and(|c| c.service == *service);
+        let goes_on = |container: &Container| matches!(container.status, Status::Stopping(_));
+        let of_slot =
+            |id: &&ContainerId| self.containers.get(*id).is_some_and(|c| c.service == *service && goes_on(c));
         let Some(id) = self.stops.keys().find(of_slot) else { return step };
         let due = self.stops[id] + LEFT_ALONE;
         if now < due {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::container::Process;
+use crate::domain::container::{Process, SpecDigest};
 use crate::domain::health::Verdict;
 use fleet_contracts::names::Role;
 use std::time::Duration;
@@ -222,4 +222,57 @@ fn a_stop_that_somebody_began_is_left_alone_for_a_while_and_brought_to_its_end_t
     picture.observed(at(40), vec![stopping], at(40), EVEN);
     assert_eq!(picture.steps(at(40)), [(service(), Step::Wait(Some(at(50))))]);
 }
+#[test]
+fn a_container_that_runs_again_after_a_stop_that_was_brought_to_its_end_is_not_stopped_once_more() {
+    let mut picture = picture();
+    let process = Process { pid: 1, start_ticks: 1 };
+    let old = Container {
+        digest: Some(SpecDigest::from_hex("old")),
+        ..container(&picture, Status::Stopping(process))
+    };
+    picture.begun(Lane::Image(service()), &Action::Pull);
+    picture.observed(at(20), vec![old.clone()], at(20), EVEN);
+    let stop = Action::Stop { id: old.id.clone(), cause: Cause::HalfStopped };
+    assert_eq!(picture.steps(at(30)), [(service(), Step::Do(stop.clone()))]);
+    picture.begun(slot(), &stop);
+    let ended = Container { status: Status::Exited { code: 137 }, ..old.clone() };
+    picture.cleared(&slot(), at(60), |known| _ = known.insert(ended.id.clone(), Box::new(ended)));
+    let start = Action::Start(old.id.clone());
+    assert_eq!(
+        picture.steps(at(60)),
+        [(service(), Step::Do(start.clone()))],
+        "its successor is not here yet"
+    );
+    picture.begun(slot(), &start);
+    picture.became(&slot(), Container { status: Status::Running(process), ..old }, at(61), EVEN);
+    assert_eq!(picture.steps(at(61)), [(service(), Step::Wait(None))]);
+}
+
+/// Its exit looks like the end of its work, and is that of the stop.
+#[test]
+fn what_is_wanted_again_while_it_is_stopped_for_its_removal_is_started_again() {
+    for restart in ["on-failure", "never"] {
+        let document = format!(
+            r#"{{"type": "PodmanV0", "data": {{"services": [{{"name": "a", "image": "demo:1", "restart": "{restart}"}}]}}}}"#
+        );
+        let wanted = Arc::new(Wanted::read(document.as_bytes(), 1).unwrap());
+        let mut picture = picture();
+        picture.want(wanted.clone());
+        let process = Process { pid: 1, start_ticks: 1 };
+        let running = container(&picture, Status::Running(process));
+        picture.observed(at(2), vec![running.clone()], at(2), EVEN);
+        picture.vanish();
+        let stop = Action::Stop { id: running.id.clone(), cause: Cause::Removed };
+        assert_eq!(picture.steps(at(3)), [(service(), Step::Do(stop.clone()))]);
+        picture.begun(slot(), &stop);
+        picture.want(wanted);
+        let ended = Container { status: Status::Exited { code: 0 }, ..running.clone() };
+        picture.cleared(&slot(), at(9), |known| _ = known.insert(ended.id.clone(), Box::new(ended)));
+        picture.seen_anew(at(9), EVEN);
+        let steps = picture.steps(at(9));
+        assert_eq!(steps, [(service(), Step::Do(Action::Start(running.id)))], "{restart}");
+        assert_eq!(picture.slots[&service()].memory.end(), None, "{restart}");
+    }
+}
+
 mod converges;

@@ -70,3 +70,14 @@ fn an_older_removal_is_not_carried_out_before_the_bucket_confirms_it() {
     let newer = next.snapshot(&snapshot(vec![entry("b", 5)])).records.remove(0);
     assert!(matches!(next.saved(newer), Some(Duty::Run(_))));
 }
+
+/// Its record would become the newest copy, and be taken for what was accepted last.
+#[test]
+fn nothing_is_written_into_an_older_record_but_that_it_ended_the_process() {
+    let record = put(&mut book(vec![]), "a", 1);
+    let mut next = damaged(record);
+    let start = OwedStart { id: ContainerId::new("1"), started_at: Timestamp::from_unix_seconds(1).unwrap() };
+    assert_eq!(next.owes(&name(), "a".parse().unwrap(), Some(start)), None);
+    assert_eq!(next.parked(&name(), "it panicked"), None);
+    assert!(next.blame(&name(), "aborted").is_some());
+}

@@ -1,6 +1,6 @@
 //! More than one device takes.
 use super::*;
-use crate::domain::book::room::{MAX_BYTES, MAX_DEPLOYMENTS};
+use crate::domain::book::room::{MAX_BYTES, MAX_DEPLOYMENTS, makes_room};
 
 fn named(n: usize) -> DeploymentName {
     format!("n{n}").parse().unwrap()
@@ -73,10 +73,14 @@ fn the_same_are_refused_after_a_restart_and_what_is_accepted_may_change() {
 fn what_was_refused_is_taken_when_there_is_room() {
     let mut book = book(vec![]);
     taken(&mut book, crowd());
-    let gone = book.hint(&entry_of(9, 1000, Operation::Removed)).unwrap().records;
-    assert!(book.has_room_again(&gone));
-    assert!(!book.has_room_again(&gone), "once");
+    let gone = book.hint(&entry_of(9, 1000, Operation::Removed)).unwrap();
+    assert!(makes_room(&gone) && book.was_crowded());
+    assert!(!book.was_crowded(), "once");
+    let never_taken = book.hint(&entry_of(9999, 1001, Operation::Removed)).unwrap();
+    assert!(makes_room(&never_taken), "an update may have been left out for it");
+    assert!(!makes_room(&Judged::default()));
     let mut now = crowd();
+    now.push(entry_of(9999, 1001, Operation::Removed));
     now[9] = entry_of(9, 1000, Operation::Removed);
     assert_eq!(taken(&mut book, now), [named(1)]);
     assert!(is_refused(&book, 0) && why(&book, 1).is_none());
@@ -113,4 +117,26 @@ fn however_many_are_refused_only_so_many_are_told_of() {
     let many = 10 * MAX_DEPLOYMENTS;
     taken(&mut book, (0..many).map(|n| entry_of(n, n as u64 + 1, small())).collect());
     assert_eq!(book.changes(Timestamp::from_unix_seconds(1_900_000_000).unwrap()).len(), 2 * MAX_DEPLOYMENTS);
+}
+
+/// With podman away no removal ends: a pipeline that puts and deletes must not fill the device.
+#[test]
+fn what_is_being_removed_is_counted_too() {
+    let mut book = book(vec![]);
+    let mut revision = 0;
+    let mut next = |operation: Operation, n: usize| {
+        revision += 1;
+        entry_of(n, revision, operation)
+    };
+    for n in 0..2 * MAX_DEPLOYMENTS {
+        for operation in [small(), Operation::Removed] {
+            let record = book.hint(&next(operation, n)).unwrap().records.remove(0);
+            book.saved(record);
+        }
+    }
+    let one_more = 2 * MAX_DEPLOYMENTS;
+    assert!(book.hint(&next(small(), one_more)).unwrap().records.is_empty());
+    assert!(is_refused(&book, one_more));
+    assert!(book.forgotten(&named(0)));
+    assert_eq!(book.hint(&next(small(), one_more)).unwrap().records.len(), 1);
 }
