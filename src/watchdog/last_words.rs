@@ -64,12 +64,12 @@ pub fn forget(state_dir: &Path) {
 
 #[allow(unsafe_code)]
 fn listen(signal: libc::c_int) {
-    // SAFETY: an all-zero sigaction is valid; the handler does only what signal-safety(7) allows. The default
-    // is restored before it runs, so that the process then ends as it would have.
+    // SAFETY: an all-zero sigaction is valid; the handler does only what signal-safety(7) allows, and restores the
+    // default, so that the process then ends as it would have.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
-        action.sa_flags = libc::SA_RESETHAND | libc::SA_ONSTACK;
+        action.sa_flags = libc::SA_ONSTACK;
         libc::sigaction(signal, &raw const action, std::ptr::null_mut());
     }
 }
@@ -79,12 +79,15 @@ extern "C" fn on_signal(signal: libc::c_int) {
     let mut words = [0; blame::LONGEST + 1];
     words[0] = u8::try_from(signal).unwrap_or(u8::MAX);
     words[1..].copy_from_slice(&blame::of_this_thread());
-    let Some(path) = PATH.get() else { return };
-    // SAFETY: the path ends with a NUL and lives for ever, the buffer is ours and as long as said; a descriptor that is
-    // none is an error that is ignored.
+    let path = PATH.get().map_or(std::ptr::null(), |path| path.as_ptr());
+    // SAFETY: the path ends with a NUL and lives for ever, the buffer is ours and as long as said; no path, and a
+    // descriptor that is none, are errors that are ignored.
     unsafe {
-        let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC, 0o600);
+        let file = libc::open(path, libc::O_WRONLY | libc::O_CREAT | libc::O_CLOEXEC, 0o600);
         libc::write(file, words.as_ptr().cast(), words.len());
+        // Not before (`SA_RESETHAND`): another thread that aborts at the same time would end the process while this one
+        // still writes.
+        libc::signal(signal, libc::SIG_DFL);
     }
 }
 
