@@ -20,8 +20,11 @@ impl Book {
         self.hold(held);
         self.forget_unfounded(snapshot, &mut judged);
         acted(&mut followed, &snapshot.entries, &judged);
-        let moved = self.followed.as_ref().is_none_or(|before| before.incarnation != followed.incarnation);
-        if moved || !judged.records.is_empty() {
+        // A marker of what was not there leaves no record that tells it.
+        let is_news = |before: &Followed| {
+            before.incarnation != followed.incarnation || before.acted_until != followed.acted_until
+        };
+        if !judged.records.is_empty() || self.followed.as_ref().is_none_or(is_news) {
             judged.followed = Some(followed.clone());
         }
         self.followed = Some(followed);
@@ -76,7 +79,11 @@ impl Book {
         match verdict {
             Verdict::Nothing => {}
             Verdict::Stale { revision } => {
+        let before = self.followed.as_ref().and_then(|followed| followed.acted_until);
                 let message =
+        // What a record tells need not be written twice.
+        let is_news = |followed: &&Followed| judged.records.is_empty() && followed.acted_until != before;
+        judged.followed = self.followed.as_ref().filter(is_news).cloned();
                     format!("revision {revision}: older than what this device acted on; publish it again");
                 self.object(name, Code::StaleRevision, message);
             }
