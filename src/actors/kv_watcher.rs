@@ -38,11 +38,16 @@ pub struct KvWatcher {
     link: super::LinkWatch,
     /// What runs now: opening the watch, reading it, or waiting to open it again.
     following: Option<TaskId>,
+    /// The watch is being opened, with a full snapshot.
+    opening: bool,
+    /// Never beside that: it would be told after a later one, as if the bucket had gone back.
     snapshotting: Option<TaskId>,
     /// Revisions told to `deployments`: a snapshot need not send these values again.
     told: BTreeMap<String, u64>,
     /// The snapshot under way was asked for every value.
     asks_all: bool,
+    /// Every value was asked for since it began.
+    again: bool,
     /// The bucket that the watch is of.
     watched: Option<Incarnation>,
     /// What the watch told since the snapshot under way began.
@@ -62,9 +67,11 @@ impl Worker for KvWatcher {
             args,
             link,
             following: None,
+            opening: false,
             snapshotting: None,
             told,
             asks_all: false,
+            again: false,
             watched: None,
             heard,
             failures: 0,
@@ -110,28 +117,33 @@ impl KvWatcher {
 
     fn follow(&mut self, ctx: &mut Context<Message>) {
         self.drop_watch(ctx);
+        self.drop_snapshot(ctx);
         let (bus, filter) = (self.args.bus.clone(), self.filter());
         // On a slow link this takes minutes. Each of its steps, down to the single entry, has a deadline in the bus.
         let task = ctx.spawn_unlimited("taking a full snapshot and a watch", async move {
             Message::Followed(bus.follow(DESIRED_STATE, &filter).await)
         });
-        self.following = Some(task);
+        (self.following, self.opening) = (Some(task), true);
     }
 
     fn drop_watch(&mut self, ctx: &mut Context<Message>) {
+        self.opening = false;
         if let Some(task) = self.following.take() {
+            ctx.cancel(task);
+        }
+    }
+
+    fn drop_snapshot(&mut self, ctx: &mut Context<Message>) {
+        self.again = false;
+        if let Some(task) = self.snapshotting.take() {
             ctx.cancel(task);
         }
     }
 
     fn on_followed(&mut self, followed: Followed, ctx: &mut Context<Message>) {
         let Followed { snapshot, changes } = followed;
-        self.failures = 0;
-        if self.watched.as_ref() != Some(&snapshot.incarnation) {
-            self.heard.clear();
-            self.watched = Some(snapshot.incarnation.clone());
-        }
-        self.hear(&snapshot.entries);
+        (self.failures, self.opening) = (0, false);
+        self.watched = Some(snapshot.incarnation.clone());
         self.tell_snapshot(snapshot, ctx);
         self.read(changes, ctx);
     }
@@ -192,15 +204,19 @@ impl KvWatcher {
 
     fn on_resnapshot(&mut self, ctx: &mut Context<Message>) {
         self.told.clear();
-        // One under way leaves out the values that were told before.
-        if let Some(task) = self.snapshotting.take() {
-            ctx.cancel(task);
+        // Begun anew at each request, one that takes minutes would never end.
+        if self.snapshotting.is_some() && self.asks_all {
+            self.again = true;
+            return;
         }
+        // One under way leaves out the values that were told before.
+        self.drop_snapshot(ctx);
         self.snapshot(ctx);
     }
 
     fn snapshot(&mut self, ctx: &mut Context<Message>) {
-        if self.snapshotting.is_some() || !self.link.is_up() {
+        // The watch that is being opened begins with every value.
+        if self.opening || self.snapshotting.is_some() || !self.link.is_up() {
             return;
         }
         self.heard.clear();
@@ -235,6 +251,9 @@ impl KvWatcher {
         self.tell_snapshot(snapshot, ctx);
         if dead {
             ctx.after("retry", super::spread(), Message::RetryDue);
+        }
+        if std::mem::take(&mut self.again) {
+            self.on_resnapshot(ctx);
         }
     }
 

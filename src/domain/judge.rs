@@ -150,11 +150,13 @@ fn follow(before: Option<&Followed>, snapshot: &Snapshot, reset: bool) -> Follow
     };
     let acted_until = before.and_then(|before| before.acted_until);
     let former_until = before.and_then(|before| before.former_until);
+    let former_sequence = before.map_or(Followed::NOT_KNOWN, |before| before.former_sequence);
     Followed {
         incarnation,
         last_sequence: snapshot.last_sequence,
         acted_until,
         former_until: if reset { former_until.max(acted_until) } else { former_until },
+        former_sequence: if reset { snapshot.last_sequence } else { former_sequence },
     }
 }
 
@@ -201,7 +203,7 @@ fn entry_verdict(
 fn age(record: Option<&Record>, followed: &Followed, entry: &Entry) -> Ordering {
     match record {
         // Perhaps removed and forgotten since: a restored backup must not bring it back.
-        None if followed.is_former(entry.written_at) => Ordering::Less,
+        None if followed.is_former(entry) => Ordering::Less,
         None => Ordering::Greater,
         Some(record) if record.incarnation == followed.incarnation => entry.revision.cmp(&record.revision),
         // Revisions of two lives cannot be compared; the server's clock at the write can.

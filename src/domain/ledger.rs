@@ -2,7 +2,7 @@
 use super::container::OwedStart;
 use super::images::Note;
 use super::jobs::Ends;
-use super::source::Incarnation;
+use super::source::{Entry, Incarnation};
 use fleet_contracts::{DeploymentName, ServiceName, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -100,11 +100,23 @@ pub struct Followed {
     /// The same of the lives before this one: what a name that has no record says of a time up to this may be what was
     /// removed since. None: this is the first life.
     pub former_until: Option<Timestamp>,
+    /// How far the bucket went when it was found reset: what is beyond was written since, whatever the clock said.
+    /// `u64::MAX`: that is not known.
+    pub former_sequence: u64,
 }
 
 impl Followed {
+    /// As [`Followed::former_sequence`] in a record that was written without it.
+    pub const NOT_KNOWN: u64 = u64::MAX;
+
     pub fn new(incarnation: Incarnation, last_sequence: u64) -> Self {
-        Self { incarnation, last_sequence, acted_until: None, former_until: None }
+        Self {
+            incarnation,
+            last_sequence,
+            acted_until: None,
+            former_until: None,
+            former_sequence: Self::NOT_KNOWN,
+        }
     }
 
     /// A write of this time was acted on.
@@ -120,9 +132,10 @@ impl Followed {
         }
     }
 
-    /// Whether a write of this time is one of a former life, as far as that can be known.
-    pub fn is_former(&self, written_at: Timestamp) -> bool {
-        self.former_until.is_some_and(|until| written_at <= until)
+    /// Whether an entry is of a former life, as far as that can be known.
+    pub fn is_former(&self, entry: &Entry) -> bool {
+        entry.revision <= self.former_sequence
+            && self.former_until.is_some_and(|until| entry.written_at <= until)
     }
 }
 

@@ -93,6 +93,16 @@ struct Bucket {
     acted_until: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former_until: Option<Timestamp>,
+    #[serde(default = "not_known", skip_serializing_if = "is_not_known")]
+    former_sequence: u64,
+}
+
+fn not_known() -> u64 {
+    Followed::NOT_KNOWN
+}
+
+fn is_not_known(sequence: &u64) -> bool {
+    *sequence == not_known()
 }
 
 pub fn seal_record(record: &Record) -> io::Result<Vec<u8>> {
@@ -143,6 +153,7 @@ pub fn seal_followed(followed: &Followed) -> io::Result<Vec<u8>> {
         last_sequence: followed.last_sequence,
         acted_until: followed.acted_until,
         former_until: followed.former_until,
+        former_sequence: followed.former_sequence,
     };
     seal(Kind::Followed, &form)
 }
@@ -155,6 +166,7 @@ pub fn open_followed(sealed: &[u8]) -> Result<Followed, String> {
         last_sequence: form.last_sequence,
         acted_until: form.acted_until,
         former_until: form.former_until,
+        former_sequence: form.former_sequence,
     })
 }
 

@@ -46,10 +46,15 @@ fn object(write: &Write) -> Object<'_> {
 
 impl Writes {
     /// Queues a write; a waiting one of the same object is replaced, so the queue is bounded by the
-    /// number of objects.
+    /// number of objects. Which bucket is followed goes before all that waits: a record in whose place one comes that
+    /// relies on it may wait already.
     pub fn push(&mut self, write: Write) {
         if self.in_flight.as_ref() == Some(&write) && !self.is_waiting(&write) {
             return;
+        }
+        if matches!(write, Write::Followed(_)) {
+            self.waiting.retain(|waiting| object(waiting) != Object::Followed);
+            return self.waiting.push_front(write);
         }
         match self.waiting.iter_mut().find(|waiting| object(waiting) == object(&write)) {
             Some(waiting) => *waiting = write,
@@ -137,6 +142,26 @@ mod tests {
         assert_eq!(writes.next(), Some(followed.clone()));
         writes.failed();
         assert_eq!(writes.next(), Some(followed));
+    }
+
+    /// A write of the same object that waits already, of the bucket before or not, gives its place to the new one.
+    #[test]
+    fn which_bucket_is_followed_overtakes_what_waits() {
+        let incarnation = || crate::domain::source::Incarnation("i".into());
+        let followed = |n| Write::Followed(Followed::new(incarnation(), n));
+        let mut writes = Writes::default();
+        ["a", "b"].into_iter().for_each(|name| writes.push(forget(name)));
+        writes.push(followed(1));
+        writes.push(forget("a"));
+        writes.push(forget("c"));
+        writes.push(followed(2));
+        writes.push(forget("b"));
+        let made = std::iter::from_fn(|| {
+            let write = writes.next();
+            writes.done();
+            write
+        });
+        assert_eq!(made.collect::<Vec<_>>(), [followed(2), forget("a"), forget("b"), forget("c")]);
     }
 
     #[test]

@@ -4,10 +4,26 @@ use crate::bus::fake::FakeBus;
 use crate::supervision::worker;
 
 fn setup(bus: &FakeBus) -> (Vec<crate::supervision::ChildSpec>, crate::actors::tests::Heard<Deployments>) {
+    setup_at(&Address::new(), bus)
+}
+
+fn setup_at(
+    address: &Address<Message>,
+    bus: &FakeBus,
+) -> (Vec<crate::supervision::ChildSpec>, crate::actors::tests::Heard<Deployments>) {
     let deployments = Address::new();
     let (child, heard) = probe("deployments", &deployments);
     let args = Args { device: device(), bus: Arc::new(bus.clone()), deployments };
-    (vec![child, worker::<KvWatcher>("kv_watcher", "", args, Address::new())], heard)
+    (vec![child, worker::<KvWatcher>("kv_watcher", "", args, address.clone())], heard)
+}
+
+fn calls(bus: &FakeBus, call: &str) -> usize {
+    let call = format!("{call} {DESIRED_STATE}");
+    bus.journal().iter().filter(|made| **made == call).count()
+}
+
+fn has_values(snapshot: &Snapshot) -> bool {
+    snapshot.entries.iter().all(|entry| matches!(entry.operation, Operation::Put(_)))
 }
 
 fn snapshot(message: Deployments) -> Option<Snapshot> {
@@ -95,4 +111,86 @@ async fn watches_that_die_at_once_are_made_again_with_a_growing_wait() {
     pass(600).await;
     let tried = bus.journal().iter().filter(|call| call.starts_with("follow")).count();
     assert!((12..=30).contains(&tried), "{tried} times in ten minutes");
+}
+
+/// On a slow link it is opened for minutes, in which the timer of the last snapshot fires.
+#[tokio::test(start_paused = true)]
+async fn while_the_watch_is_opened_no_snapshot_is_taken_beside_it() {
+    use crate::bus::ErrorKind;
+    use crate::bus::fake::Call;
+    let (bus, watcher) = (FakeBus::new(), Address::new());
+    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
+    bus.connect();
+    let (children, mut heard) = setup_at(&watcher, &bus);
+    run(children).await;
+    heard.next(snapshot).await;
+    bus.snapshots_late_by(Duration::from_secs(900));
+    bus.fail_next(Call::Snapshot, ErrorKind::Timeout);
+    bus.kill_watches();
+    pass(300).await;
+    watcher.send(Message::Resnapshot);
+    pass(300).await;
+    assert_eq!((calls(&bus, "follow"), calls(&bus, "snapshot")), (2, 0));
+    assert!(has_values(&heard.next(snapshot).await), "it is not begun anew");
+    assert_eq!(calls(&bus, "follow"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_from_before_the_watch_began_is_not_told_after_it() {
+    let (bus, watcher) = (FakeBus::new(), Address::new());
+    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
+    bus.connect();
+    let (children, mut heard) = setup_at(&watcher, &bus);
+    run(children).await;
+    heard.next(snapshot).await;
+    bus.snapshots_late_by(Duration::from_secs(100));
+    watcher.send(Message::Resnapshot);
+    settle().await;
+    let last = bus.put_raw(DESIRED_STATE, "another.web", document("demo:1"));
+    bus.snapshots_late_by(Duration::ZERO);
+    bus.kill_watches();
+    assert_eq!(heard.next(snapshot).await.last_sequence, last);
+    pass(150).await;
+    let later: Vec<u64> = heard.all().into_iter().filter_map(snapshot).map(|s| s.last_sequence).collect();
+    assert!(later.iter().all(|sequence| *sequence == last), "it looks as if it were reset: {later:?}");
+}
+
+/// Hints that only a snapshot can judge come every minute, and it takes five.
+#[tokio::test(start_paused = true)]
+async fn requests_do_not_starve_the_full_snapshot_under_way_and_one_begins_after_the_last_of_them() {
+    let (bus, watcher) = (FakeBus::new(), Address::new());
+    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
+    bus.connect();
+    let (children, mut heard) = setup_at(&watcher, &bus);
+    run(children).await;
+    heard.next(snapshot).await;
+    bus.snapshots_late_by(Duration::from_secs(300));
+    for _ in 0..5 {
+        watcher.send(Message::Resnapshot);
+        pass(59).await;
+    }
+    let patience = Duration::from_secs(10);
+    assert!(heard.next_within(patience, snapshot).await.is_some_and(|s| has_values(&s)));
+    pass(1).await;
+    assert_eq!(calls(&bus, "snapshot"), 2);
+    assert!(has_values(&heard.next(snapshot).await), "the values again");
+    pass(200).await;
+    assert_eq!(calls(&bus, "snapshot"), 2, "nobody asked since");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_leaves_out_what_was_told_makes_way_for_one_of_all_values() {
+    let (bus, watcher) = (FakeBus::new(), Address::new());
+    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
+    bus.connect();
+    let (children, mut heard) = setup_at(&watcher, &bus);
+    run(children).await;
+    heard.next(snapshot).await;
+    bus.snapshots_late_by(Duration::from_secs(300));
+    pass(361).await;
+    assert_eq!(calls(&bus, "snapshot"), 1, "that of the timer");
+    watcher.send(Message::Resnapshot);
+    settle().await;
+    assert_eq!(calls(&bus, "snapshot"), 2);
+    assert!(has_values(&heard.next(snapshot).await));
 }

@@ -7,7 +7,7 @@ impl Book {
         let Ruling { verdicts, held, source_reset: _, mut followed, bad_keys } =
             judge::snapshot(&self.device, &self.records, self.followed.as_ref(), snapshot);
         let mut judged = Judged { bad_keys, ..Judged::default() };
-        self.believe_confirmed(&verdicts, &held, &followed, &mut judged);
+        self.believe_confirmed(snapshot, &verdicts, &held, &followed, &mut judged);
         // What goes makes room for what comes; of that the earlier written finds it, every time.
         let mut verdicts: Vec<_> = verdicts.into_iter().collect();
         verdicts.sort_by_key(|(_, verdict)| match verdict {
@@ -20,8 +20,11 @@ impl Book {
         self.hold(held);
         self.forget_unfounded(snapshot, &mut judged);
         acted(&mut followed, &snapshot.entries, &judged);
-        let moved = self.followed.as_ref().is_none_or(|before| before.incarnation != followed.incarnation);
-        if moved || !judged.records.is_empty() {
+        // A marker of what was not there leaves no record that tells it.
+        let is_news = |before: &Followed| {
+            before.incarnation != followed.incarnation || before.acted_until != followed.acted_until
+        };
+        if !judged.records.is_empty() || self.followed.as_ref().is_none_or(is_news) {
             judged.followed = Some(followed.clone());
         }
         self.followed = Some(followed);
@@ -32,6 +35,7 @@ impl Book {
     /// newer.
     fn believe_confirmed(
         &mut self,
+        snapshot: &Snapshot,
         verdicts: &BTreeMap<DeploymentName, Verdict>,
         held: &BTreeSet<DeploymentName>,
         followed: &Followed,
@@ -42,7 +46,14 @@ impl Book {
         };
         let records = self.doubtful.iter().filter(says_nothing).filter_map(|name| self.records.get(name));
         let of_its_life = records.filter(|record| record.incarnation == followed.incarnation);
-        let confirmed: Vec<Record> = of_its_life.cloned().collect();
+        // One whose value was told before says nothing, however new it is.
+        let untold = snapshot.entries.iter().filter(|entry| entry.operation == Operation::Known);
+        let untold: BTreeMap<_, _> = untold
+            .filter_map(|entry| Some((judge::name_of(&self.device, &entry.key)?.ok()?, entry.revision)))
+            .collect();
+        let newest =
+            of_its_life.filter(|record| untold.get(&record.name).is_none_or(|at| *at <= record.revision));
+        let confirmed: Vec<Record> = newest.cloned().collect();
         confirmed.into_iter().for_each(|record| self.take(record, judged));
     }
 
@@ -70,7 +81,11 @@ impl Book {
             judged.gone.push(name.clone());
         }
         self.apply(name, verdict, &mut judged);
+        let before = self.followed.as_ref().and_then(|followed| followed.acted_until);
         self.followed.iter_mut().for_each(|followed| acted(followed, std::slice::from_ref(entry), &judged));
+        // What a record tells need not be written twice.
+        let is_news = |followed: &&Followed| judged.records.is_empty() && followed.acted_until != before;
+        judged.followed = self.followed.as_ref().filter(is_news).cloned();
         Some(judged)
     }
 

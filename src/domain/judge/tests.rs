@@ -234,7 +234,7 @@ fn a_restored_backup_does_not_bring_back_what_was_removed_and_forgotten() {
     // Nor later, when the bucket is no longer found reset.
     let next = judge(&[], Some(ruling.followed.clone()), &seen(31, &[put("web", 9)]));
     assert_eq!((next.source_reset, &next.verdicts[&name("web")]), (false, &Verdict::Stale { revision: 9 }));
-    assert_eq!(hint(&Records::new(), &ruling.followed, &name("web"), &put("web", 31)), None);
+    assert_eq!(hint(&Records::new(), &ruling.followed, &name("web"), &put("web", 30)), None);
 }
 
 #[test]
@@ -257,6 +257,24 @@ fn a_bucket_that_was_made_anew_takes_what_was_written_since_and_nothing_from_bef
     let ruling = judge(&[], Some(forgotten()), &other);
     assert_eq!(accepted(&ruling), ["new"]);
     assert_eq!(ruling.verdicts[&name("old")], Verdict::Stale { revision: 2 });
+}
+
+/// The clock of the server that took its place may be behind, or one write may have come from a clock that was ahead.
+#[test]
+fn what_is_written_after_a_reset_was_found_is_accepted_whatever_the_clock_says() {
+    let old = Entry { written_at: at(40), ..put("old", 2) };
+    let other = Snapshot { incarnation: life("2027"), last_sequence: 2, entries: vec![old.clone()] };
+    let Ruling { followed, verdicts, .. } = judge(&[], Some(forgotten()), &other);
+    assert_eq!(verdicts[&name("old")], Verdict::Stale { revision: 2 });
+    let again = Entry { written_at: at(41), ..put("old", 3) };
+    let new = Entry { written_at: at(42), ..put("new", 4) };
+    let verdict = hint(&Records::new(), &followed, &name("old"), &again);
+    assert!(matches!(verdict, Some(Verdict::Accept(_))), "{verdict:?}");
+    let next = Snapshot { last_sequence: 4, entries: vec![again, new], ..other.clone() };
+    assert_eq!(accepted(&judge(&[], Some(followed.clone()), &next)), ["new", "old"]);
+    // Not so what was there.
+    let next = Snapshot { last_sequence: 4, entries: vec![old], ..other };
+    assert!(accepted(&judge(&[], Some(followed), &next)).is_empty());
 }
 
 #[test]

@@ -66,3 +66,36 @@ fn what_a_document_did_is_kept() {
         assert_eq!(open_record(&sealed, &record.name), Ok(record));
     }
 }
+
+#[derive(Serialize)]
+struct Before {
+    v: u16,
+    incarnation: String,
+    last_sequence: u64,
+    former_until: Option<Timestamp>,
+}
+
+/// Then the time of a write decides alone, as it did.
+#[test]
+fn of_a_bucket_found_reset_by_an_agent_that_did_not_note_how_far_it_went_that_is_not_known() {
+    let followed = Followed {
+        former_until: Some(record().written_at),
+        ..Followed::new(Incarnation("2026-01-01T00:00:00Z~2".into()), 30)
+    };
+    let Followed { incarnation, last_sequence, former_until, .. } = followed.clone();
+    let form = Before { v: V, incarnation: incarnation.0, last_sequence, former_until };
+    let before = seal(Kind::Followed, &form).unwrap();
+    assert_eq!(open_followed(&before), Ok(followed.clone()));
+    assert_eq!(followed.former_sequence, u64::MAX);
+}
+
+#[test]
+fn how_far_a_bucket_went_when_it_was_found_reset_is_kept() {
+    let followed = Followed {
+        acted_until: Some(record().written_at),
+        former_until: Some(record().written_at),
+        former_sequence: 30,
+        ..Followed::new(record().incarnation, 31)
+    };
+    assert_eq!(open_followed(&seal_followed(&followed).unwrap()), Ok(followed));
+}

@@ -55,6 +55,23 @@ fn a_newer_document_ends_the_doubt_and_an_older_one_or_another_bucket_does_not()
     assert!(next.saved(newer).is_some() && !is_doubtful(&next));
 }
 
+/// The value was told to who asked before.
+#[test]
+fn a_newer_document_whose_value_is_not_sent_again_does_not_end_the_doubt() {
+    let record = put(&mut book(vec![]), "a", 4);
+    let known = |revision| Entry { operation: Operation::Known, ..entry("a", revision) };
+    let mut next = damaged(record.clone());
+    assert_eq!(next.snapshot(&snapshot(vec![known(5)])).records, []);
+    assert!(is_doubtful(&next));
+    assert_eq!(next.snapshot(&snapshot(vec![known(4)])).records, std::slice::from_ref(&record));
+    let removed = Entry { operation: Operation::Removed, ..entry("a", 5) };
+    let removal = Record { revision: 5, wanted: ledger::Wanted::Removed, ..record };
+    let mut next = damaged(removal.clone());
+    assert_eq!(next.snapshot(&snapshot(vec![known(6)])).records, []);
+    let later = Entry { revision: 7, ..removed };
+    assert_eq!(next.snapshot(&snapshot(vec![later])).records, [removal], "it is removed, however often");
+}
+
 /// It may have been wanted again since.
 #[test]
 fn an_older_removal_is_not_carried_out_before_the_bucket_confirms_it() {

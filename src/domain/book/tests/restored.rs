@@ -85,3 +85,25 @@ fn a_marker_of_what_was_never_seen_counts_too() {
     book.snapshot(&snapshot(50, vec![marker(50)]));
     is_held(&mut book);
 }
+
+/// No record tells it, and the disk must.
+#[test]
+fn what_only_a_marker_tells_is_written_down_once() {
+    let mut book = book(vec![]);
+    let judged = book.snapshot(&snapshot(50, vec![marker(50)]));
+    assert_eq!(judged.followed.as_ref(), book.followed());
+    is_held(&mut restarted(judged.followed.unwrap(), vec![]));
+    assert_eq!(book.snapshot(&snapshot(50, vec![marker(50)])).followed, None);
+    let judged = book.hint(&marker(60)).unwrap();
+    assert_eq!(judged.followed.as_ref(), book.followed());
+    is_held(&mut restarted(judged.followed.unwrap(), vec![]));
+    assert_eq!(book.hint(&marker(60)).unwrap().followed, None);
+}
+
+#[test]
+fn a_marker_of_what_has_a_record_is_told_by_the_record() {
+    let mut book = book(vec![]);
+    put(&mut book, "a", 9);
+    let judged = book.hint(&marker(50)).unwrap();
+    assert_eq!((judged.records.len(), judged.followed), (1, None));
+}
