@@ -29,6 +29,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// An ordered stop ends within this; systemd's own limit (`TimeoutStopSec=`) lies above it.
 const STOP_WITHIN: Duration = Duration::from_secs(35);
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// In the state directory: there while images may be on their way to the disk.
+const UNSYNCED: &str = "unsynced";
 /// Enough for a slow link's TLS handshake and two retries.
 const SELF_TEST_WITHIN: Duration = Duration::from_secs(20);
 
@@ -171,7 +173,8 @@ struct Doors {
 fn parts(config: &Config, identity: Identity, doors: Doors, before: &Before) -> Parts {
     let agent = &config.agent;
     let runtime = agent.runtime_enabled.then(|| -> Arc<dyn ContainerRuntime> {
-        Arc::new(PodmanRuntime::new(agent.device_id.clone(), config.runtime.socket.clone()))
+        let podman = PodmanRuntime::new(agent.device_id.clone(), config.runtime.socket.clone());
+        Arc::new(podman.with_marker(agent.state_dir.join(UNSYNCED)))
     });
     Parts {
         identity,

@@ -7,7 +7,7 @@ use crate::domain::floor::Floor;
 use crate::domain::images::Removal;
 use crate::domain::plan::Cause;
 use crate::faults;
-use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome};
+use crate::messages::effects::{Asked, Effects as Message, Failure, Job, Lane, Operation, Outcome, Removed};
 use crate::messages::reconcilers::Reconciler;
 use crate::questions::{self, About};
 use crate::runtime::ContainerRuntime;
@@ -85,7 +85,7 @@ impl Worker for Effects {
                 self.on_cancel(deployment.clone(), lane, unless_it_pulls.as_deref(), ctx);
                 self.on_attach(&deployment, asked);
             }
-            Message::RemoveImages(removals, reply) => self.on_remove_images(removals, reply, ctx),
+            Message::RemoveImage(removal, reply) => self.on_remove_image(removal, reply, ctx),
             Message::Removed => {}
             Message::Attach { deployment, asked } => self.on_attach(&deployment, asked),
             Message::Ended { deployment, lane, outcome } => self.on_ended(deployment, lane, outcome),
@@ -128,19 +128,13 @@ impl Effects {
         self.lanes.insert((deployment, lane), Running { task, pulls });
     }
 
-    fn on_remove_images(
-        &self,
-        removals: Vec<Removal>,
-        reply: Reply<Vec<String>>,
-        ctx: &mut Context<Message>,
-    ) {
+    fn on_remove_image(&self, removal: Removal, reply: Reply<Removed>, ctx: &mut Context<Message>) {
         let Some(epoch) = self.args.ownership.epoch() else { return };
         let (runtime, ownership) = (self.args.runtime.clone(), self.args.ownership.clone());
         let slots = self.operations.clone();
         // Each call in it has its deadline.
-        ctx.spawn_unlimited("remove images".to_owned(), async move {
-            let _turn = slots.turn().await;
-            reply.send(tidy::remove(&*runtime, ownership, epoch, removals).await);
+        ctx.spawn_unlimited("remove an image".to_owned(), async move {
+            reply.send(tidy::remove(&*runtime, ownership, epoch, slots, &removal).await);
             Message::Removed
         });
     }

@@ -28,6 +28,10 @@ const HINTS_GATHERED: Duration = Duration::from_millis(500);
 /// Who asks what a document would change waits for 10 s; later nobody hears it.
 const SURVEY_WITHIN: Duration = Duration::from_secs(9);
 
+/// A name after the other, each with its deadline, and the list: less than a task may take before its actor is
+/// restarted for it.
+const IMAGES_WITHIN: Duration = Duration::from_secs(100);
+
 #[derive(Clone)]
 pub struct Args {
     pub runtime: Arc<dyn ContainerRuntime>,
@@ -92,13 +96,7 @@ impl Worker for Observer {
             Message::Survey(deployment, images, reply) => {
                 self.on_survey(deployment, images, reply, ctx);
             }
-            Message::Images(names, reply) => {
-                let runtime = self.args.runtime.clone();
-                ctx.spawn("listing images", async move {
-                    reply.send(images(&*runtime, names).await);
-                    Message::Surveyed
-                });
-            }
+            Message::Images(names, reply) => self.on_images(names, reply, ctx),
             Message::Surveyed => {}
         }
         Ok(())
@@ -128,7 +126,21 @@ impl Observer {
         let runtime = self.args.runtime.clone();
         ctx.spawn(format!("surveying {deployment}"), async move {
             let surveyed = tokio::time::timeout(SURVEY_WITHIN, survey(&*runtime, &deployment, images)).await;
-            reply.send(surveyed.unwrap_or_else(|_| Err(no_survey(&deployment))));
+            reply.send(surveyed.unwrap_or_else(|_| Err(late("survey", deployment.as_str(), SURVEY_WITHIN))));
+            Message::Surveyed
+        });
+    }
+
+    fn on_images(
+        &self,
+        names: BTreeSet<String>,
+        reply: Reply<Result<Inventory, RuntimeError>>,
+        ctx: &mut Context<Message>,
+    ) {
+        let runtime = self.args.runtime.clone();
+        ctx.spawn("listing images", async move {
+            let listed = tokio::time::timeout(IMAGES_WITHIN, images(&*runtime, names)).await;
+            reply.send(listed.unwrap_or_else(|_| Err(late("images", "all", IMAGES_WITHIN))));
             Message::Surveyed
         });
     }
@@ -305,13 +317,9 @@ fn read_hint(mut hints: Hints, ctx: &mut Context<Message>) {
     });
 }
 
-fn no_survey(deployment: &DeploymentName) -> RuntimeError {
-    RuntimeError {
-        operation: "survey",
-        object: deployment.to_string(),
-        kind: ErrorKind::Timeout,
-        message: format!("no answer within {} s", SURVEY_WITHIN.as_secs()),
-    }
+fn late(operation: &'static str, object: &str, within: Duration) -> RuntimeError {
+    let message = format!("no answer within {} s", within.as_secs());
+    RuntimeError { operation, object: object.to_owned(), kind: ErrorKind::Timeout, message }
 }
 
 async fn images(runtime: &dyn ContainerRuntime, names: BTreeSet<String>) -> Result<Inventory, RuntimeError> {

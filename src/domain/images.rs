@@ -26,6 +26,8 @@ pub struct Arrival {
     pub names: BTreeSet<String>,
     /// Ids of everything that was there before.
     pub before: BTreeSet<String>,
+    /// Ids of everything that was there afterwards: another pull may have ended meanwhile.
+    pub after: BTreeSet<String>,
 }
 
 impl Arrival {
@@ -35,8 +37,9 @@ impl Arrival {
             let of_it = images.iter().filter(|image| image.id == id);
             of_it.flat_map(|image| image.names.iter().cloned()).collect()
         };
+        let ids = |images: &[Image]| images.iter().map(|image| image.id.clone()).collect();
         let gained = names(after).difference(&names(before)).cloned().collect();
-        Self { names: gained, before: before.iter().map(|image| image.id.clone()).collect(), id }
+        Self { names: gained, before: ids(before), after: ids(after), id }
     }
 }
 
@@ -75,9 +78,9 @@ pub struct Removal {
 impl Note {
     /// A pull for this deployment ended well.
     pub fn arrived(&mut self, deployment: &DeploymentName, arrival: Arrival) {
-        let Arrival { id, names, before } = arrival;
+        let Arrival { id, names, before, after } = arrival;
         // What somebody removed meanwhile would be somebody's when it is there again.
-        self.brought.retain(|brought| before.contains(&brought.id));
+        self.brought.retain(|brought| before.contains(&brought.id) || after.contains(&brought.id));
         if let Some(known) = self.brought.iter_mut().find(|brought| brought.id == id) {
             known.names.extend(names);
             known.deployments.insert(deployment.clone());

@@ -5,6 +5,7 @@ use crate::domain::images::{Arrival, Note};
 use crate::domain::ledger::{Followed, Ledger, Record};
 use crate::domain::overlay::Report;
 use crate::domain::source::{Entry, Snapshot};
+use crate::messages::effects::Removed;
 use crate::messages::observer::Inventory;
 use crate::store::StoreError;
 use crate::supervision::Reply;
@@ -78,8 +79,8 @@ pub enum ImageNews {
     Due,
     /// What is there, and the ids behind the names in documents; None: it could not be seen.
     Listed(Option<Inventory>),
-    /// These are gone.
-    Removed(Vec<String>),
+    /// What the removal of the image with this id came to.
+    Removed(String, Removed),
 }
 
 /// From `observer`.

@@ -18,14 +18,24 @@ pub enum Effects {
     Perform(Job),
     /// End what runs in this lane; only a pull can be ended, and not the one of this image.
     Cancel { deployment: DeploymentName, lane: Lane, unless_it_pulls: Option<String>, asked: Asked },
-    /// Take these off the device, unless something uses them by now; answers with the ids of those that are gone.
-    RemoveImages(Vec<Removal>, Reply<Vec<String>>),
+    /// Take it off the device, unless something uses it by now.
+    RemoveImage(Removal, Reply<Removed>),
     /// Tell this deployment's reconciler which of its lanes are busy.
     Attach { deployment: DeploymentName, asked: Asked },
-    /// The task that removed images is over.
+    /// The task that removed an image is over.
     Removed,
     /// From an operation's own task.
     Ended { deployment: DeploymentName, lane: Lane, outcome: Outcome },
+}
+
+/// What a removal of an image came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    Gone,
+    /// Somebody needs it, or podman refuses.
+    Kept,
+    /// There was no turn for it; by now it may be decided otherwise.
+    NotBegun,
 }
 
 pub struct Job {

@@ -67,7 +67,23 @@ impl PodmanRuntime {
     /// Never fails and touches nothing: the socket is looked for at every call.
     pub fn new(device: DeviceId, socket: PathBuf) -> Self {
         let observer = Observer::new(device.clone(), socket.clone());
-        Self { device, syncs: Syncs::new(socket.clone()), socket, observer, storage: OnceCell::new() }
+        let syncs = Syncs::new(socket.clone(), None);
+        Self { device, syncs, socket, observer, storage: OnceCell::new() }
+    }
+
+    /// The same with a file that tells the next process of what this one has pulled and not synced.
+    pub fn with_marker(self, marker: PathBuf) -> Self {
+        Self { syncs: Syncs::new(self.socket.clone(), Some(marker)), ..self }
+    }
+
+    /// No container is created from an image whose sync was cut off.
+    async fn settled(&self, reference: &str) -> std::result::Result<(), Failure> {
+        if self.syncs.is_open(reference).await
+            && self.observer.image(&images::local(reference)).await?.is_some()
+        {
+            self.syncs.settle(reference).await?;
+        }
+        Ok(())
     }
 
     fn docker(&self, deadline: Duration) -> std::result::Result<Docker, Failure> {
@@ -116,7 +132,7 @@ impl ContainerRuntime for PodmanRuntime {
 
     async fn create(&self, name: &str, spec: &CreateSpec) -> Result<ContainerId> {
         within(LONG, Operation::Create, name, async {
-            self.syncs.settle(&spec.image).await?;
+            self.settled(&spec.image).await?;
             self.host_paths_exist(spec).await?;
             let options = CreateContainerOptionsBuilder::new().name(name).build();
             let created = self.docker(LONG)?.create_container(Some(options), create::body(spec)).await;
@@ -222,6 +238,7 @@ impl ContainerRuntime for PodmanRuntime {
         match archive_path(reference) {
             Some(path) => images::load(&self.socket, &self.syncs, reference, path).await,
             None => pull::pull(&self.socket, &self.syncs, reference, credential)
+                .await
                 .map_err(|failure| failure.during(Operation::Pull, reference)),
         }
     }

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use std::process::{Child, Stdio};
 
 const MIB: u64 = 1 << 20;
+/// Of memory for podman's storage: with every image of a story in it more is free than the default of `min_free_mb`
+/// (64) asks for. It is taken only as it is filled.
+const ROOMY: u64 = 256 * MIB;
 
 fn of(image: &str) -> Vec<u8> {
     deployment(&[with(steady("a"), json!({"image": image}))])
@@ -51,7 +54,7 @@ async fn an_update_whose_image_does_not_come_leaves_the_old_version_running_and_
     device.world.make_image("localhost/big:1", 3 << 20);
     let tampered = registry.push(&device.world, "localhost/big:1", "web:3");
     registry.tamper(&device.world);
-    device.world.storage_in_memory(64 * MIB);
+    device.world.storage_in_memory(ROOMY);
     device.boot();
     device.apply("web", deployment(&[steady("a")])).await;
     let before = device.lives();
@@ -120,7 +123,7 @@ async fn images_of_former_versions_go_one_update_later_and_nobody_elses_do() {
     let pushed = |n: usize| registry.push(&device.world, &names[n], &format!("web:{}", n + 1));
     let versions = [pushed(0), pushed(1), pushed(2)];
     // Each pull ends with a sync, which waits for whatever else is written to a disk.
-    device.world.storage_in_memory(64 * MIB);
+    device.world.storage_in_memory(ROOMY);
     device.world.make_image("localhost/theirs:1", 1000);
     device.boot();
     // Podman's list fails when an image goes while it is made.

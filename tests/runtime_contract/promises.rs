@@ -516,6 +516,7 @@ pub async fn an_image_goes_with_its_last_name_and_not_while_a_container_uses_it<
         all.into_iter().find(|image| image.id == id).map(|image| (image.names.len(), image.is_used))
     };
     assert_eq!(listed().await, Some((2, false)));
+    assert_eq!(runtime.image(&id).await, Ok(Some(id.clone())), "by its id too");
     assert_eq!(runtime.remove_image(second).await, Ok(true));
     assert_eq!(listed().await, Some((1, false)));
     // One that never ran uses it too.
@@ -529,6 +530,7 @@ pub async fn an_image_goes_with_its_last_name_and_not_while_a_container_uses_it<
     assert_eq!((listed().await, runtime.image(&name).await), (None, Ok(None)));
     assert_eq!(runtime.remove_image(&name).await, Ok(true), "one that is not there is a success");
     assert_eq!(runtime.remove_image(&id).await, Ok(true));
+    assert_eq!(runtime.image(&id).await, Ok(None));
 }
 
 pub async fn a_restart_of_the_service_changes_nothing_that_is_seen<W: World>(mut world: W) {

@@ -1,6 +1,7 @@
 //! Images that nobody needs any more.
 use crate::documents::{demo, document, marked};
 use crate::harness::{Story, TICK, seconds};
+use fleet_agent::runtime::ErrorKind;
 use fleet_agent::runtime::fake::{Op, Program, Registry};
 use fleet_contracts::state::Phase;
 use serde_json::json;
@@ -88,6 +89,27 @@ async fn the_images_of_a_removed_deployment_go_with_it_unless_another_one_uses_t
     story.within(seconds(30), "its former one goes", |s| versions(s) == [2]).await;
     story.delete("other");
     story.within(seconds(30), "the last one too", |s| versions(s).is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_podman_does_not_remove_holds_up_no_other() {
+    let story = with_registry().await;
+    story.apply_and_run("web", demo("web:1")).await;
+    story.pass(seconds(15)).await;
+    story.apply_and_run("web", demo("web:2")).await;
+    story.pass(seconds(15)).await;
+    story.runtime.fail_next(Op::RemoveImage, ErrorKind::Refused, "a layer is damaged");
+    story.delete("web");
+    story.within(seconds(30), "the other one goes", |s| versions(s).len() == 1).await;
+    story.pass(10 * TICK).await;
+    assert_eq!(
+        (versions(&story).len(), story.runtime.calls(Op::RemoveImage)),
+        (1, 2),
+        "it is not asked again"
+    );
+    // Looked at again when something changes.
+    story.apply_and_run("web", demo("web:3")).await;
+    story.within(seconds(30), "then it goes", |s| versions(s) == [3]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,15 +4,17 @@ use crate::domain::images::{Arrival, Note};
 use crate::domain::memory::BELIEVED_AFTER;
 use crate::domain::time::Moment;
 use crate::messages::deployments::ImageNews;
+use crate::messages::effects::Removed;
 use crate::messages::observer::Inventory;
 use fleet_contracts::ServiceName;
 
 /// A deployment runs well when it has for so long: one that ends at once is seen running too.
 const SETTLED_FOR: Duration = BELIEVED_AFTER;
-/// For a list, and for removals one after the other, each of which has its own deadline. An answer that does not come is
-/// not waited for: the next look finds out what is there.
+/// For a list, or for a removal name by name, each of which has its own deadline. An answer that does not come is not
+/// waited for: the next look finds out what is there.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
-/// Podman's list fails as a whole when an image goes while it is made, and for ever when its storage is damaged.
+/// Podman's list fails as a whole when an image goes while it is made, and for ever when its storage is damaged. Where
+/// a removal finds no turn, podman has other things to do.
 const AFTER_FAILURE: Duration = Duration::from_secs(300);
 const TIMER: &str = "images";
 
@@ -22,6 +24,8 @@ pub struct Images {
     settled: BTreeMap<DeploymentName, Settled>,
     /// The names in documents, while somebody looks what is there.
     asked: Option<BTreeSet<String>>,
+    /// Could not be removed since something changed: the others have their turn.
+    kept: BTreeSet<String>,
 }
 
 /// A deployment that runs well, with these images.
@@ -42,10 +46,18 @@ impl Deployments {
         match news {
             ImageNews::Due => self.on_images_due(ctx),
             ImageNews::Listed(inventory) => self.on_images_listed(inventory, ctx),
-            ImageNews::Removed(ids) => {
-                self.note_images(|note| note.forget(|id| ids.iter().any(|gone| gone == id)))
-            }
+            ImageNews::Removed(id, removed) => self.on_image_removed(id, removed, ctx),
         }
+    }
+
+    fn on_image_removed(&mut self, id: String, removed: Removed, ctx: &mut Context<Message>) {
+        match removed {
+            Removed::Gone => self.note_images(|note| note.forget(|gone| gone == id)),
+            Removed::Kept => drop(self.images.kept.insert(id)),
+            Removed::NotBegun => return look_after(AFTER_FAILURE, ctx),
+        }
+        // For the next one: each is decided by what is there when its turn comes.
+        self.on_images_due(ctx);
     }
 
     /// The ledger is read. What was forgotten of a deployment in the end may not have been noted here.
@@ -98,7 +110,9 @@ impl Deployments {
             note.settled(name, &settled.images);
         }
         self.note_images(|noted| *noted = note);
-        let Some(named) = self.named_images().filter(|_| !self.spare_images().is_empty()) else { return };
+        let Some(named) = self.named_images().filter(|_| !self.spare_images().is_empty()) else {
+            return self.images.kept.clear();
+        };
         if self.images.asked.is_some() {
             return;
         }
@@ -122,13 +136,12 @@ impl Deployments {
             return look_later(ctx);
         }
         let removals = self.images.note.removable(&self.spare_images(), &images, &named);
-        if removals.is_empty() {
-            return;
-        }
-        let effects = self.args.effects.clone();
+        let next = removals.into_iter().find(|removal| !self.images.kept.contains(&removal.id));
+        let Some(removal) = next else { return self.images.kept.clear() };
+        let (effects, id) = (self.args.effects.clone(), removal.id.clone());
         ctx.background(async move {
-            let gone = effects.ask(|reply| Effects::RemoveImages(removals, reply), ANSWER_WITHIN).await;
-            Message::Images(ImageNews::Removed(gone.unwrap_or_default()))
+            let removed = effects.ask(|reply| Effects::RemoveImage(removal, reply), ANSWER_WITHIN).await;
+            Message::Images(ImageNews::Removed(id, removed.unwrap_or(Removed::NotBegun)))
         });
     }
 

@@ -107,3 +107,17 @@ async fn a_runtime_that_is_away_blinds_everybody_and_is_asked_again_with_a_wait(
     post.reconciler.next(seen).await;
     post.deployments.next(|message| news(message).filter(|away| !*away)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_images_that_takes_too_long_is_given_up_and_costs_nothing_else() {
+    let mut post = post().await;
+    settle().await;
+    post.runtime.latency(Duration::from_secs(9));
+    let names = (0..30).map(|n| format!("web:{n}")).collect();
+    let asked = post.observer.ask(|reply| Message::Images(names, reply), Duration::from_secs(600)).await;
+    assert_eq!(asked.unwrap().unwrap_err().kind, ErrorKind::Timeout);
+    post.runtime.latency(Duration::ZERO);
+    post.reconciler.all();
+    pass(31).await;
+    assert_eq!(post.reconciler.next(seen).await, 0, "it goes on");
+}

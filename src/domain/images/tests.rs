@@ -80,6 +80,21 @@ fn what_somebody_removed_and_brought_back_is_theirs() {
 }
 
 #[test]
+fn a_pull_that_ends_while_another_one_goes_on_stays_noted() {
+    let mut note = Note::default();
+    let (slow, quick) = (listed("slow", &["w:1"]), listed("quick", &["d:1"]));
+    pull(&mut note, "db", &[], &quick);
+    // It began before that one was there.
+    let both = [quick.clone(), slow.clone()];
+    note.arrived(&web(), Arrival::between(&[], &both, slow.id.clone()));
+    runs(&mut note, "web", "slow");
+    runs(&mut note, "db", "quick");
+    note.gone(&web());
+    note.gone(&"db".parse().unwrap());
+    assert_eq!(going(&note, &both, &[]), ["quick", "slow"]);
+}
+
+#[test]
 fn an_image_that_is_used_named_or_named_by_somebody_stays() {
     let mut note = Note::default();
     let image = listed("x", &["w:1"]);

@@ -231,7 +231,8 @@ impl ContainerRuntime for FakeRuntime {
     async fn image(&self, reference: &str) -> Result<Option<String>> {
         let named = reference.to_owned();
         self.call(Op::Image, reference, move |state| {
-            Ok(state.images.get(&named).map(|image| image.id.clone()))
+            let by_id = || state.images.values().find(|image| image.id == named);
+            Ok(state.images.get(&named).or_else(by_id).map(|image| image.id.clone()))
         })
         .await
     }

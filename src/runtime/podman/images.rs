@@ -103,6 +103,7 @@ pub(super) async fn load(
         kind: ErrorKind::ImageMissing,
         message,
     })?;
+    let landing = syncs.landing(reference).await;
     let sent = Arc::new(AtomicU64::new(0));
     let loading = send(socket.to_owned(), reference.to_owned(), file, sent.clone());
     let name = reference.to_owned();
@@ -120,7 +121,7 @@ pub(super) async fn load(
             }
         }
     });
-    Ok(then_sync(progress.boxed(), syncs.landing(reference)))
+    Ok(then_sync(progress.boxed(), landing))
 }
 
 async fn open(path: &str, within: Duration) -> std::result::Result<(File, u64), String> {

@@ -1,6 +1,6 @@
 //! Pulling images, with the sum of all layers as progress.
 use super::errors::Failure;
-use super::synced::{Landing, Syncs};
+use super::synced::{Landing, Syncing, Syncs};
 use super::{LONG, connect};
 use crate::domain::hidden::{Hidden, RegistryCredential};
 use crate::runtime::{Operation, PullProgress, Result};
@@ -15,12 +15,11 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::path::Path;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 
 /// How often it is said that a sync still runs.
 const SYNC_BEAT: Duration = Duration::from_secs(10);
 
-pub(super) fn pull(
+pub(super) async fn pull(
     socket: &Path,
     syncs: &Syncs,
     reference: &str,
@@ -35,6 +34,7 @@ pub(super) fn pull(
         Some(credential) => shown(docker, credential)?,
         None => docker,
     };
+    let landing = syncs.landing(reference).await;
     let lines = docker.create_image(Some(options), None, None);
     let progress = lines.scan(Layers::default(), move |layers, line| {
         ready(Some(match line {
@@ -42,7 +42,7 @@ pub(super) fn pull(
             Err(error) => Some(Err(Failure::from(error).during(Operation::Pull, &name))),
         }))
     });
-    Ok(then_sync(progress.filter_map(ready).boxed(), syncs.landing(reference)))
+    Ok(then_sync(progress.filter_map(ready).boxed(), landing))
 }
 
 /// The client with the credential in its requests. bollard would send it in base64's other alphabet, which
@@ -101,14 +101,17 @@ pub(super) fn then_sync(
 ) -> BoxStream<'static, Result<PullProgress>> {
     enum At {
         Pulling(BoxStream<'static, Result<PullProgress>>, PullProgress, Landing),
-        Syncing(JoinHandle<()>, PullProgress),
+        Syncing(Syncing, PullProgress),
         End,
     }
     stream::unfold(At::Pulling(progress, PullProgress::default(), landing), |at| async move {
         match at {
             At::Pulling(mut progress, last, landing) => match progress.next().await {
                 Some(Ok(now)) => Some((Ok(now.clone()), At::Pulling(progress, now, landing))),
-                Some(Err(error)) => Some((Err(error), At::End)),
+                Some(Err(error)) => {
+                    landing.failed(&error).await;
+                    Some((Err(error), At::End))
+                }
                 None => {
                     let syncing = PullProgress { is_syncing: true, ..last };
                     Some((Ok(syncing.clone()), At::Syncing(landing.sync(), syncing)))

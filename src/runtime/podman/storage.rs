@@ -34,17 +34,18 @@ async fn root(socket: &Path) -> Result<PathBuf, Failure> {
     Ok(wire::get::<Info>(socket, "/info").await?.value.root)
 }
 
-/// Best effort: where the storage is not in our world there is nothing to sync from here.
-pub(super) async fn sync(socket: PathBuf) {
+/// Best effort: where the storage is not in our world there is nothing to sync from here, and a disk that fails says so
+/// only once. False: to be done again.
+pub(super) async fn sync(socket: PathBuf) -> bool {
     let asked = tokio::time::timeout(LONG, root(&socket)).await;
     let Ok(Ok(root)) = asked else {
         tracing::warn!("podman's storage could not be synced: it did not say where it is");
-        return;
+        return false;
     };
     let (shown, closed) = (root.display().to_string(), "it is not seen from here");
     let Some(podmans) = podmans_root(&socket).await else {
         tracing::warn!(storage = shown, "podman's storage could not be synced: {closed}");
-        return;
+        return true;
     };
     let synced = tokio::task::spawn_blocking(move || {
         let directory = podmans.open(&root, OFlags::RDONLY | OFlags::DIRECTORY);
@@ -52,7 +53,9 @@ pub(super) async fn sync(socket: PathBuf) {
             .map_err(|error| format!("{closed}: {error}"))
             .and_then(|directory| syncfs(directory).map_err(|error| error.to_string()))
     });
-    if let Ok(Err(why)) = synced.await {
+    let synced = synced.await;
+    if let Ok(Err(why)) = &synced {
         tracing::warn!(storage = shown, "podman's storage could not be synced: {why}");
     }
+    synced.is_ok()
 }
