@@ -118,6 +118,8 @@ impl KvWatcher {
     fn follow(&mut self, ctx: &mut Context<Message>) {
         self.drop_watch(ctx);
         self.drop_snapshot(ctx);
+        // What it would begin begins now.
+        ctx.cancel_timer("retry");
         let (bus, filter) = (self.args.bus.clone(), self.filter());
         // On a slow link this takes minutes. Each of its steps, down to the single entry, has a deadline in the bus.
         let task = ctx.spawn_unlimited("taking a full snapshot and a watch", async move {

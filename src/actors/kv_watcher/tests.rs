@@ -194,3 +194,18 @@ async fn a_snapshot_that_leaves_out_what_was_told_makes_way_for_one_of_all_value
     assert_eq!(calls(&bus, "snapshot"), 2);
     assert!(has_values(&heard.next(snapshot).await));
 }
+
+/// On a slow link it would begin from nothing, minutes after it began.
+#[tokio::test(start_paused = true)]
+async fn the_watch_that_begins_when_the_bucket_was_made_is_not_opened_twice() {
+    let (bus, watcher) = (FakeBus::new(), Address::new());
+    bus.connect();
+    let (children, mut heard) = setup_at(&watcher, &bus);
+    run(children).await;
+    heard.next(|m| matches!(m, Deployments::Ask(Question::MayCreateSource)).then_some(())).await;
+    bus.snapshots_late_by(Duration::from_secs(90));
+    watcher.send(Message::CreateSource);
+    heard.next(snapshot).await;
+    pass(100).await;
+    assert_eq!(calls(&bus, "follow"), 2, "the bucket was missing, and was not");
+}
