@@ -75,6 +75,8 @@ struct Busy {
     /// None: it was found busy.
     about: Option<About>,
     since: Asked,
+    /// A pull of an image that the document named before: how it fails says nothing of this one.
+    is_former: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -124,6 +126,7 @@ impl Picture {
         let before = std::mem::replace(&mut self.order, Order::Run(wanted.clone()));
         (self.network_gone, self.network_trouble) = (false, None);
         let mut obsolete = Vec::new();
+        self.note_former_pulls(&before, &wanted);
         for (name, target) in &wanted.targets {
             let slot = self.slots.entry(name.clone()).or_default();
             let same = matches!(&before, Order::Run(old) if old.targets.get(name).is_some_and(|t| t.digest == target.digest));
@@ -140,6 +143,16 @@ impl Picture {
         }
         obsolete.retain(|lane| self.busy.contains_key(lane));
         obsolete
+    }
+
+    /// Their ends may be on the way already.
+    fn note_former_pulls(&mut self, before: &Order, wanted: &Wanted) {
+        let Order::Run(old) = before else { return };
+        for (lane, busy) in &mut self.busy {
+            let Lane::Image(name) = lane else { continue };
+            let image = |wanted: &Wanted| wanted.targets.get(name).map(|target| target.service.image.clone());
+            busy.is_former |= image(old) != image(wanted);
+        }
     }
 
     /// What was seen before it was known what is wanted: it may be the end of a job.
@@ -239,7 +252,7 @@ impl Picture {
             if let Lane::Image(service) = &lane {
                 self.slot(service).memory.image = Image::Pulling;
             }
-            self.busy.entry(lane).or_insert(Busy { about: None, since: self.asked });
+            self.busy.entry(lane).or_insert(Busy { about: None, since: self.asked, is_former: false });
         }
         !missed.is_empty()
     }
@@ -287,7 +300,7 @@ impl Picture {
 
     fn occupy(&mut self, lane: Lane, about: Option<About>) {
         self.asked = Asked(self.asked.0 + 1);
-        self.busy.insert(lane, Busy { about, since: self.asked });
+        self.busy.insert(lane, Busy { about, since: self.asked, is_former: false });
     }
 
     /// The next step of every slot.

@@ -116,6 +116,7 @@ impl Picture {
 
     /// An operation did not succeed.
     pub fn failed(&mut self, lane: &Lane, setback: Setback, now: Moment, dice: Dice) {
+        let is_former = self.busy.get(lane).is_some_and(|busy| busy.is_former);
         let about = self.free(lane, now);
         let Setback { code, message, unsure } = setback;
         match lane {
@@ -132,7 +133,9 @@ impl Picture {
                 let memory = &mut self.slot(service).memory;
                 // Somebody may bring it here by hand meanwhile: the next create tells.
                 (memory.image, memory.progress) = (Image::Unknown, None);
-                memory.prepare_failed(code, message, now, dice);
+                if !is_former {
+                    memory.prepare_failed(code, message, now, dice);
+                }
             }
             Lane::Health(service) => self.not_checked(service, now),
             // Nobody's fault but podman's, and nothing depends on it.

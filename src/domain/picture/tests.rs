@@ -276,3 +276,25 @@ fn what_is_wanted_again_while_it_is_stopped_for_its_removal_is_started_again() {
 }
 
 mod converges;
+
+#[test]
+fn a_pull_that_fails_when_another_image_is_wanted_already_says_nothing_of_that_one() {
+    let mut picture = picture();
+    let document = |image: &str, mark: u64| {
+        let service = format!(r#"{{"name": "a", "image": "{image}", "env": {{"MARK": "{mark}"}}}}"#);
+        let text = format!(r#"{{"type": "PodmanV0", "data": {{"services": [{service}]}}}}"#);
+        Arc::new(Wanted::read(text.as_bytes(), mark).unwrap())
+    };
+    let lane = Lane::Image(service());
+    let fails = |picture: &mut Picture| {
+        let setback = Setback { code: Code::ImagePull, message: "why".into(), unsure: false };
+        picture.failed(&lane, setback, at(2), EVEN);
+        picture.slots[&service()].memory.trouble.is_some()
+    };
+    picture.begun(lane.clone(), &Action::Pull);
+    picture.want(document("demo:2", 2));
+    assert!(!fails(&mut picture));
+    picture.begun(lane.clone(), &Action::Pull);
+    picture.want(document("demo:2", 3));
+    assert!(fails(&mut picture), "the same image");
+}
