@@ -107,7 +107,7 @@ mod long {
             device.world.podman(&["create", "--name", "fleet-taken.a", FLAT, "true"]);
             let registry = Registry::serve(&device.world);
             let mut listens = device.world.inside(crate::podman_world::static_busybox());
-            listens.args(["nc", "-l", "-s", "127.0.0.1", "-p", "18099"]).stdin(Stdio::piped());
+            listens.args(["httpd", "-f", "-p", "127.0.0.1:18099"]).stdin(Stdio::null());
             let port = listens.spawn().expect("busybox exists");
             Self { device, _registry: registry, port }
         }

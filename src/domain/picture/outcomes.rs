@@ -143,7 +143,10 @@ impl Picture {
             Lane::Network => {
                 self.network.failed(code, now, dice);
                 let retry_at = self.network.retry_at();
-                self.network_trouble = Some(Trouble { about: About::Clearing, code, message, retry_at });
+                // Wanted again meanwhile, the deployment needs its network: that it is still there is no trouble.
+                let is_unwanted = self.order == Order::Vanish;
+                let trouble = Trouble { about: About::Clearing, code, message, retry_at };
+                self.network_trouble = is_unwanted.then_some(trouble);
             }
         }
     }

@@ -275,6 +275,29 @@ fn what_is_wanted_again_while_it_is_stopped_for_its_removal_is_started_again() {
     }
 }
 
+/// The removal of its network was under way, and its end comes late.
+#[test]
+fn what_becomes_of_a_former_removal_of_the_network_says_nothing_of_a_deployment_that_is_wanted_again() {
+    let document = br#"{"type": "PodmanV0", "data": {"services": [{"name": "a", "image": "demo:1"}]}}"#;
+    let wanted = Arc::new(Wanted::read(document, 1).unwrap());
+    let vanishing = || {
+        let mut picture = picture();
+        picture.vanish();
+        assert!(picture.wants_network_removed(at(2)));
+        picture.network_removal_begun();
+        picture.want(wanted.clone());
+        picture
+    };
+    let mut refused = vanishing();
+    let setback = Setback { code: Code::RuntimeUnreachable, message: "cut off".into(), unsure: true };
+    refused.failed(&Lane::Network, setback, at(3), EVEN);
+    assert_eq!(refused.network_trouble, None);
+    let mut removed = vanishing();
+    removed.network_removed(at(3));
+    removed.vanish();
+    assert!(!removed.is_gone(), "it was made again for what was wanted in between");
+}
+
 mod converges;
 
 #[test]
