@@ -24,7 +24,7 @@ pub use address::{Address, AskError, Reply};
 pub use board::{Board, RestartError, RestartOutcome, Stuck};
 pub use budget::Budget;
 pub use context::{Context, TaskId};
-pub use failure::{Fault, panic_text};
+pub use failure::{Fault, caught, panic_text};
 pub use keyed::Keyed;
 pub use root::{Ended, Root, run_root, run_root_watched};
 pub use spec::{ChildSpec, Ending, KeyedSpec, Strategy, SupervisorSpec, keyed, supervisor, worker};

@@ -12,14 +12,12 @@ use crate::messages::reconcilers::Reconciler;
 use crate::questions::{self, About};
 use crate::runtime::ContainerRuntime;
 use crate::store::{Epoch, OwnershipView};
-use crate::supervision::{Context, Fault, Keyed, Reply, TaskId, Worker, panic_text};
+use crate::supervision::{Context, Fault, Keyed, Reply, TaskId, Worker, caught};
 use crate::telemetry::blame;
 use crate::vault::Vault;
 use fleet_contracts::DeploymentName;
 use fleet_contracts::state::Code;
-use futures_util::FutureExt;
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use turns::{Line, OPERATIONS_AT_ONCE, PULLS_AT_ONCE, Share, Turns};
@@ -222,8 +220,7 @@ impl Effects {
 /// A panic in an operation is the matter of its deployment, whose reconciler answers for it: here it would end the
 /// operations of all others too.
 async fn alone(work: impl Future<Output = Outcome>) -> Outcome {
-    let ended = AssertUnwindSafe(work).catch_unwind().await;
-    ended.unwrap_or_else(|panic| Err(Failure::Panicked { message: panic_text(&*panic) }))
+    caught(work).await.unwrap_or_else(|message| Err(Failure::Panicked { message }))
 }
 
 /// Asked when an operation begins, not when it was asked for: it may have waited for a slot, and the

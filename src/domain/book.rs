@@ -150,8 +150,7 @@ impl Book {
             ledger::Wanted::Present(document) => {
                 let same = before.as_ref().is_some_and(|b| b.wanted == record.wanted);
                 let same_trial = before.as_ref().is_some_and(|b| b.trial == record.trial);
-                let but_owed = |trial: &Trial| Trial { owed: BTreeMap::new(), ..trial.clone() };
-                let same_history = before.is_some_and(|b| but_owed(&b.trial) == but_owed(&record.trial));
+                let same_history = before.is_some_and(|b| b.trial.history() == record.trial.history());
                 let runs = matches!(self.duties.get(&name), Some(Duty::Run(run)) if !run.doubtful);
                 if let (true, Some(accepted)) = (same && same_history && runs, &mut known.accepted) {
                     known.objection.take_if(|_| !self.refused.contains(&name));

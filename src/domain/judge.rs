@@ -223,7 +223,7 @@ fn trial_of(record: Option<&Record>, document: &[u8]) -> Trial {
     let Some(Record { wanted, trial, .. }) = record else { return Trial::default() };
     match wanted {
         Wanted::Present(known) if **known == *document => trial.clone(),
-        Wanted::Present(_) | Wanted::Removed => Trial { owed: trial.owed.clone(), ..Trial::default() },
+        Wanted::Present(_) | Wanted::Removed => trial.anew(),
     }
 }
 

@@ -38,6 +38,16 @@ impl Trial {
     /// So often a document may end the process before it is not acted on any more.
     const ENDS: u32 = 2;
 
+    /// What it did to the agent, without what the agent owes it.
+    pub fn history(&self) -> Self {
+        Self { owed: BTreeMap::new(), ..self.clone() }
+    }
+
+    /// Begun anew; what is owed to a run of a container is owed all the same.
+    pub fn anew(&self) -> Self {
+        Self { owed: self.owed.clone(), ..Self::default() }
+    }
+
     /// It has ended the process once more.
     #[must_use]
     pub fn ended(&self, how: &str) -> Self {

@@ -1,10 +1,9 @@
 //! What an actor may do besides changing its state: tasks and timers, all of which die with it.
 use super::address::{Address, Envelope, Link};
-use super::failure::Failure;
+use super::failure::{Failure, caught};
 use super::live::Turn;
 use crate::faults;
 use fleet_contracts::commands::Cause;
-use futures_util::FutureExt;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -62,7 +61,7 @@ impl<M: Send + 'static> Context<M> {
                 }
                 work.await
             };
-            let ended = tokio::time::timeout(TASK_WITHIN, caught(work)).await;
+            let ended = tokio::time::timeout(TASK_WITHIN, its_own(work)).await;
             ended.unwrap_or_else(|_| Err(endless(&name)))
         })
     }
@@ -74,7 +73,7 @@ impl<M: Send + 'static> Context<M> {
         what: impl Into<String>,
         work: impl Future<Output = M> + Send + 'static,
     ) -> TaskId {
-        self.spawn_shown(what.into(), caught(work))
+        self.spawn_shown(what.into(), its_own(work))
     }
 
     fn spawn_shown(
@@ -106,7 +105,7 @@ impl<M: Send + 'static> Context<M> {
 
     /// A task that is nothing worth showing: an event stream, the wait for a process.
     pub fn background(&mut self, work: impl Future<Output = M> + Send + 'static) -> TaskId {
-        self.run(caught(work))
+        self.run(its_own(work))
     }
 
     fn run(&mut self, work: impl Future<Output = Result<M, Failure>> + Send + 'static) -> TaskId {
@@ -183,9 +182,8 @@ impl<M: Send + 'static> Context<M> {
     }
 }
 
-async fn caught<M>(work: impl Future<Output = M>) -> Result<M, Failure> {
-    let ended = AssertUnwindSafe(work).catch_unwind().await;
-    ended.map_err(|panic| Failure::panic(&*panic))
+async fn its_own<M>(work: impl Future<Output = M>) -> Result<M, Failure> {
+    caught(work).await.map_err(|text| Failure::new(Cause::Panic, text))
 }
 
 fn endless(what: &str) -> Failure {

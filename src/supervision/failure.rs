@@ -1,8 +1,10 @@
 //! Why an incarnation ended.
 use fleet_contracts::commands::Cause;
+use futures_util::FutureExt;
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 
 /// Giving up on an actor: its supervisor restarts it. A failure that is expected (podman says no) is a
 /// value in the state, not a fault.
@@ -42,6 +44,11 @@ pub fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "a panic without text".into())
+}
+
+/// Runs work whose panic is not to be its caller's. `Err`: what the panic said.
+pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| panic_text(&*panic))
 }
 
 /// A fault, a panic or a failed start, as it travels through ractor to the supervisor.

@@ -4,9 +4,9 @@ use crate::domain::book::{Reading, Unread};
 use crate::domain::desired::Wanted;
 use crate::domain::ledger::{Fingerprint, Shunned};
 use crate::faults;
+use crate::supervision::panic_text;
 use crate::telemetry::blame;
 use fleet_contracts::DeploymentName;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// All documents but these.
@@ -23,11 +23,6 @@ fn read(name: &DeploymentName, document: &[u8], revision: u64) -> Result<Wanted,
     }));
     match read {
         Ok(read) => read.map_err(Unread::Refused),
-        Err(panic) => Err(Unread::Broken(words(&*panic))),
+        Err(panic) => Err(Unread::Broken(panic_text(&*panic))),
     }
-}
-
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }

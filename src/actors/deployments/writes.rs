@@ -9,34 +9,28 @@ pub struct Writes {
     waiting: VecDeque<Write>,
     in_flight: Option<Write>,
     /// Objects whose last write failed; at most as many as there are.
-    failing: BTreeSet<Key>,
+    failing: BTreeSet<Object<DeploymentName>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Object<'a> {
-    Deployment(&'a DeploymentName),
-    Followed,
-    Images,
-}
-
+/// What a write is of.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Deployment(DeploymentName),
+enum Object<N> {
+    Deployment(N),
     Followed,
     Images,
 }
 
-impl Object<'_> {
-    fn key(&self) -> Key {
+impl Object<&DeploymentName> {
+    fn cloned(self) -> Object<DeploymentName> {
         match self {
-            Object::Deployment(name) => Key::Deployment((*name).clone()),
-            Object::Followed => Key::Followed,
-            Object::Images => Key::Images,
+            Object::Deployment(name) => Object::Deployment(name.clone()),
+            Object::Followed => Object::Followed,
+            Object::Images => Object::Images,
         }
     }
 }
 
-fn object(write: &Write) -> Object<'_> {
+fn object(write: &Write) -> Object<&DeploymentName> {
     match write {
         Write::Save(Record { name, .. }) | Write::Forget(name) => Object::Deployment(name),
         Write::Followed(Followed { .. }) => Object::Followed,
@@ -77,7 +71,7 @@ impl Writes {
 
     pub fn done(&mut self) {
         if let Some(write) = self.in_flight.take() {
-            self.failing.remove(&object(&write).key());
+            self.failing.remove(&object(&write).cloned());
         }
     }
 
@@ -86,7 +80,7 @@ impl Writes {
     /// far it was acted on. Something newer that waits for the same object takes its place.
     pub fn failed(&mut self) {
         let Some(write) = self.in_flight.take() else { return };
-        self.failing.insert(object(&write).key());
+        self.failing.insert(object(&write).cloned());
         let newer = self.waiting.iter().position(|waiting| object(waiting) == object(&write));
         match (write, newer) {
             (Write::Followed(failed), newer) => {

@@ -6,9 +6,7 @@ use crate::faults;
 use crate::messages::effects::Removed;
 use crate::runtime::{ContainerRuntime, RuntimeError};
 use crate::store::{Epoch, OwnershipView};
-use crate::supervision::panic_text;
-use futures_util::FutureExt;
-use std::panic::AssertUnwindSafe;
+use crate::supervision::caught;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -33,8 +31,8 @@ pub async fn remove(
         faults::point("after", "RemoveImage");
         if is_gone { Removed::Gone } else { Removed::Kept }
     };
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        tracing::error!(image = shown(removal), "a panic in its removal: {}", panic_text(&*panic));
+    caught(work).await.unwrap_or_else(|text| {
+        tracing::error!(image = shown(removal), "a panic in its removal: {text}");
         Removed::Kept
     })
 }

@@ -1,16 +1,17 @@
 use super::*;
-use crate::actors::tests::{device, document, pass, probe, run, settle};
-use crate::bus::fake::FakeBus;
+use crate::actors::tests::{Heard, device, document, pass, probe, run, settle};
+use crate::bus::ErrorKind;
+use crate::bus::fake::{Call, FakeBus};
 use crate::supervision::worker;
 
-fn setup(bus: &FakeBus) -> (Vec<crate::supervision::ChildSpec>, crate::actors::tests::Heard<Deployments>) {
+fn setup(bus: &FakeBus) -> (Vec<crate::supervision::ChildSpec>, Heard<Deployments>) {
     setup_at(&Address::new(), bus)
 }
 
 fn setup_at(
     address: &Address<Message>,
     bus: &FakeBus,
-) -> (Vec<crate::supervision::ChildSpec>, crate::actors::tests::Heard<Deployments>) {
+) -> (Vec<crate::supervision::ChildSpec>, Heard<Deployments>) {
     let deployments = Address::new();
     let (child, heard) = probe("deployments", &deployments);
     let args = Args { device: device(), bus: Arc::new(bus.clone()), deployments };
@@ -38,6 +39,17 @@ fn hints(message: Deployments) -> Option<Vec<Entry>> {
         Deployments::Source(SourceNews::Hints(entries)) => Some(entries),
         _ => None,
     }
+}
+
+/// A watch that is up, with one document.
+async fn following() -> (FakeBus, Address<Message>, Heard<Deployments>) {
+    let (bus, watcher) = (FakeBus::new(), Address::new());
+    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
+    bus.connect();
+    let (children, mut heard) = setup_at(&watcher, &bus);
+    run(children).await;
+    heard.next(snapshot).await;
+    (bus, watcher, heard)
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,8 +110,6 @@ async fn a_silent_watch_costs_one_snapshot_in_five_minutes_and_no_value_twice() 
 
 #[tokio::test(start_paused = true)]
 async fn watches_that_die_at_once_are_made_again_with_a_growing_wait() {
-    use crate::bus::ErrorKind;
-    use crate::bus::fake::Call;
     let bus = FakeBus::new();
     for _ in 0..200 {
         bus.fail_next(Call::Follow, ErrorKind::Timeout);
@@ -116,14 +126,7 @@ async fn watches_that_die_at_once_are_made_again_with_a_growing_wait() {
 /// On a slow link it is opened for minutes, in which the timer of the last snapshot fires.
 #[tokio::test(start_paused = true)]
 async fn while_the_watch_is_opened_no_snapshot_is_taken_beside_it() {
-    use crate::bus::ErrorKind;
-    use crate::bus::fake::Call;
-    let (bus, watcher) = (FakeBus::new(), Address::new());
-    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
-    bus.connect();
-    let (children, mut heard) = setup_at(&watcher, &bus);
-    run(children).await;
-    heard.next(snapshot).await;
+    let (bus, watcher, mut heard) = following().await;
     bus.snapshots_late_by(Duration::from_secs(900));
     bus.fail_next(Call::Snapshot, ErrorKind::Timeout);
     bus.kill_watches();
@@ -137,12 +140,7 @@ async fn while_the_watch_is_opened_no_snapshot_is_taken_beside_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_from_before_the_watch_began_is_not_told_after_it() {
-    let (bus, watcher) = (FakeBus::new(), Address::new());
-    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
-    bus.connect();
-    let (children, mut heard) = setup_at(&watcher, &bus);
-    run(children).await;
-    heard.next(snapshot).await;
+    let (bus, watcher, mut heard) = following().await;
     bus.snapshots_late_by(Duration::from_secs(100));
     watcher.send(Message::Resnapshot);
     settle().await;
@@ -158,12 +156,7 @@ async fn a_snapshot_from_before_the_watch_began_is_not_told_after_it() {
 /// Hints that only a snapshot can judge come every minute, and it takes five.
 #[tokio::test(start_paused = true)]
 async fn requests_do_not_starve_the_full_snapshot_under_way_and_one_begins_after_the_last_of_them() {
-    let (bus, watcher) = (FakeBus::new(), Address::new());
-    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
-    bus.connect();
-    let (children, mut heard) = setup_at(&watcher, &bus);
-    run(children).await;
-    heard.next(snapshot).await;
+    let (bus, watcher, mut heard) = following().await;
     bus.snapshots_late_by(Duration::from_secs(300));
     for _ in 0..5 {
         watcher.send(Message::Resnapshot);
@@ -180,12 +173,7 @@ async fn requests_do_not_starve_the_full_snapshot_under_way_and_one_begins_after
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_that_leaves_out_what_was_told_makes_way_for_one_of_all_values() {
-    let (bus, watcher) = (FakeBus::new(), Address::new());
-    bus.put_raw(DESIRED_STATE, "d1.web", document("demo:1"));
-    bus.connect();
-    let (children, mut heard) = setup_at(&watcher, &bus);
-    run(children).await;
-    heard.next(snapshot).await;
+    let (bus, watcher, mut heard) = following().await;
     bus.snapshots_late_by(Duration::from_secs(300));
     pass(361).await;
     assert_eq!(calls(&bus, "snapshot"), 1, "that of the timer");

@@ -39,6 +39,12 @@ fn put(book: &mut Book, image: &str, revision: u64) -> Record {
     record
 }
 
+/// What a reconciler tells of the first revision.
+fn told_running() -> Report {
+    let (services, ends) = (BTreeMap::new(), BTreeMap::new());
+    Report { revision: 1, phase: Phase::Running, error: None, services, ends }
+}
+
 fn state(book: &mut Book) -> DeploymentState {
     let at = Timestamp::from_unix_seconds(1_900_000_000).unwrap();
     book.changes(at);
@@ -191,16 +197,7 @@ fn what_the_ledger_holds_is_told_when_its_reconciler_has_looked() {
     let mut next = book(vec![record]);
     let at = Timestamp::from_unix_seconds(1_900_000_000).unwrap();
     assert_eq!((next.changes(at), next.counts().total), (vec![], 1));
-    next.reported(
-        &name(),
-        Report {
-            revision: 1,
-            phase: Phase::Running,
-            error: None,
-            services: BTreeMap::new(),
-            ends: BTreeMap::new(),
-        },
-    );
+    next.reported(&name(), told_running());
     assert_eq!(state(&mut next).phase, Phase::Running);
 }
 

@@ -74,7 +74,7 @@ impl Book {
         if !is_quarantined && !was_shunned {
             return None;
         }
-        self.retry(name, |trial| Trial { owed: trial.owed.clone(), ..Trial::default() })
+        self.retry(name, Trial::anew)
     }
 
     fn retry(&mut self, name: &DeploymentName, change: impl FnOnce(&Trial) -> Trial) -> Option<Record> {
@@ -89,7 +89,7 @@ impl Book {
     /// What whoever brings it about works on, where somebody does; what it owes is no other task.
     pub fn task(&self, name: &DeploymentName) -> Option<(ledger::Wanted, Trial)> {
         let record = self.duties.get(name).and_then(|_| self.durable.get(name))?;
-        Some((record.wanted.clone(), Trial { owed: BTreeMap::new(), ..record.trial.clone() }))
+        Some((record.wanted.clone(), record.trial.history()))
     }
 
     pub fn is_quarantined(&self, name: &DeploymentName) -> bool {

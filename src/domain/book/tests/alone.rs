@@ -99,16 +99,7 @@ fn a_document_that_must_not_be_read_is_not_accepted_and_the_one_before_it_stays(
         (0, true, false)
     );
     assert!(next.duty(&name()).is_some());
-    next.reported(
-        &name(),
-        Report {
-            revision: 1,
-            phase: Phase::Running,
-            error: None,
-            services: BTreeMap::new(),
-            ends: BTreeMap::new(),
-        },
-    );
+    next.reported(&name(), told_running());
     let error = state(&mut next).last_error.unwrap();
     assert_eq!(error.code, Code::Quarantined);
     assert!(

@@ -15,13 +15,7 @@ fn snapshot(entries: Vec<Entry>) -> Snapshot {
 }
 
 fn told(book: &mut Book) -> (Phase, Option<Code>) {
-    let report = Report {
-        revision: 1,
-        phase: Phase::Running,
-        error: None,
-        services: BTreeMap::new(),
-        ends: BTreeMap::new(),
-    };
+    let report = told_running();
     book.reported(&name(), report);
     let state = state(book);
     (state.phase, state.last_error.map(|error| error.code))
